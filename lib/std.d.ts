@@ -1,0 +1,75 @@
+/**
+ * Types of the `@std` symbols that this project uses.
+ *
+ * The npm build of Deno's standard library ships no type declarations, so they are declared here,
+ * once. With the import map pointing at `jsr:@std/…`, the packages bring their own types: delete
+ * this file and its mention in `deno.json`.
+ */
+
+declare module "@std/assert" {
+  // deno-lint-ignore no-explicit-any
+  type AbstractErrorConstructor<E extends Error = Error> = abstract new (...args: any[]) => E;
+
+  export class AssertionError extends Error {}
+  export function assert(expr: unknown, msg?: string): asserts expr;
+  export function assertFalse(expr: unknown, msg?: string): asserts expr is false;
+  export function assertEquals<T>(actual: T, expected: T, msg?: string): void;
+  export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void;
+  export function assertStrictEquals<T>(
+    actual: unknown,
+    expected: T,
+    msg?: string,
+  ): asserts actual is T;
+  export function assertAlmostEquals(
+    actual: number,
+    expected: number,
+    tolerance?: number,
+    msg?: string,
+  ): void;
+  export function assertExists<T>(actual: T, msg?: string): asserts actual is NonNullable<T>;
+  export function assertGreater<T>(actual: T, expected: T, msg?: string): void;
+  export function assertGreaterOrEqual<T>(actual: T, expected: T, msg?: string): void;
+  export function assertLess<T>(actual: T, expected: T, msg?: string): void;
+  export function assertLessOrEqual<T>(actual: T, expected: T, msg?: string): void;
+  export function assertInstanceOf<T extends abstract new (...args: never[]) => unknown>(
+    actual: unknown,
+    expectedType: T,
+    msg?: string,
+  ): asserts actual is InstanceType<T>;
+  export function assertMatch(actual: string, expected: RegExp, msg?: string): void;
+  export function assertNotMatch(actual: string, expected: RegExp, msg?: string): void;
+  export function assertObjectMatch(
+    actual: object,
+    expected: Record<PropertyKey, unknown>,
+    msg?: string,
+  ): void;
+  export function assertStringIncludes(actual: string, expected: string, msg?: string): void;
+  export function assertThrows<E extends Error = Error>(
+    fn: () => unknown,
+    errorClass: AbstractErrorConstructor<E>,
+    msgIncludes?: string,
+    msg?: string,
+  ): E;
+  export function assertThrows(fn: () => unknown, msg?: string): unknown;
+  export function assertRejects<E extends Error = Error>(
+    fn: () => PromiseLike<unknown>,
+    errorClass: AbstractErrorConstructor<E>,
+    msgIncludes?: string,
+    msg?: string,
+  ): Promise<E>;
+  export function assertRejects(fn: () => PromiseLike<unknown>, msg?: string): Promise<unknown>;
+  export function fail(msg?: string): never;
+}
+
+declare module "@std/http/status" {
+  export const STATUS_CODE: {
+    readonly OK: 200;
+    readonly BadRequest: 400;
+    readonly Unauthorized: 401;
+    readonly NotFound: 404;
+    readonly MethodNotAllowed: 405;
+    readonly UpgradeRequired: 426;
+    readonly InternalServerError: 500;
+    readonly ServiceUnavailable: 503;
+  };
+}

@@ -1,0 +1,193 @@
+/**
+ * The settings of the server: their names, what each may be, and their defaults.
+ *
+ * `.env.example` and README's table say the same for people. `load_settings.ts` does the I/O.
+ * Must not import: anything of lib outside this folder.
+ */
+import { z } from "zod";
+import { apiKeysSchema } from "./api_keys.ts";
+import { describeFailure } from "./describe_failure.ts";
+
+/** The names of all environment variables that are read; no other one is. */
+export const SETTING_NAMES = [
+  "HOST",
+  "PORT",
+  "AUDIOHOOK_PATH",
+  "AUDIOHOOK_KEYS",
+  "AUDIOHOOK_KEYS_FILE",
+  "PUBLIC_AUTHORITY",
+  "DATA_DIR",
+  "LOG_LEVEL",
+  "LOG_FORMAT",
+  "AUTH_FAILURE_DELAY_MS",
+] as const;
+
+/** One of {@link SETTING_NAMES}. */
+export type SettingName = typeof SETTING_NAMES[number];
+
+/** The levels of `LOG_LEVEL`, from the most to the least talkative. */
+export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"] as const;
+
+/** The forms of `LOG_FORMAT`. */
+export const LOG_FORMATS = ["pretty", "json"] as const;
+
+/** Thrown when the settings cannot be used. The message has one line for each problem. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+  /** One line for each problem. Names the variable, never has a key or a secret. */
+  readonly problems: readonly string[];
+
+  /** @param problems One line for each problem, at least one. */
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.problems = problems;
+  }
+}
+
+/** What {@link parseSettings} asks of the world outside the variables. */
+export interface Surroundings {
+  /** Reads the file that `AUDIOHOOK_KEYS_FILE` names. What it throws becomes a problem. */
+  readonly readTextFile: (path: string) => string;
+  /** Whether standard output is a terminal. Decides the default of `LOG_FORMAT`. */
+  readonly stdoutIsTerminal: boolean;
+}
+
+const settingsSchema = z.object(
+  {
+    HOST: z.string().refine(isHost, expected("a host name or an IP address, without a port"))
+      .prefault("127.0.0.1"),
+    PORT: wholeNumber(0, 65_535).prefault("8000"),
+    AUDIOHOOK_PATH: z.string().transform((path) => path.replace(/\/+$/, "")).refine(
+      isAudiohookPath,
+      expected('a path such as /api/v1/audiohook/ws, without a query, and not "/" or "/healthz"'),
+    ).prefault("/api/v1/audiohook/ws"),
+    AUDIOHOOK_KEYS: apiKeysSchema.optional(),
+    AUDIOHOOK_KEYS_FILE: z.string().optional(),
+    PUBLIC_AUTHORITY: z.string().transform((text, context) => {
+      const authority = parseAuthority(text);
+      if (authority !== undefined) return authority;
+      context.addIssue({
+        code: "custom",
+        message: "expected host or host:port, without a scheme or a path",
+      });
+      return z.NEVER;
+    }).optional(),
+    DATA_DIR: z.string().prefault("./data"),
+    LOG_LEVEL: z.enum(LOG_LEVELS, expected(`one of ${LOG_LEVELS.join(", ")}`)).prefault("info"),
+    LOG_FORMAT: z.enum(LOG_FORMATS, expected(`one of ${LOG_FORMATS.join(", ")}`)),
+    AUTH_FAILURE_DELAY_MS: wholeNumber(0, 10_000).prefault("500"),
+  } satisfies Record<SettingName, z.ZodType>,
+).transform((values) => ({
+  /** Host name or IP address to listen on. */
+  host: values.HOST,
+  /** TCP port to listen on; 0 = any free one. */
+  port: values.PORT,
+  /** Path of the AudioHook endpoint: begins with a slash, does not end in one. */
+  audiohookPath: values.AUDIOHOOK_PATH,
+  /**
+   * API key to base64 client secret (standard alphabet, padded; "" = unsigned requests are
+   * allowed). Empty when none is configured.
+   */
+  audiohookKeys: values.AUDIOHOOK_KEYS ?? new Map<string, string>(),
+  /** What takes the place of `Host` in the signature: host[:port], lower case, without `:443`. */
+  publicAuthority: values.PUBLIC_AUTHORITY,
+  /** Folder for everything that is kept. */
+  dataDir: values.DATA_DIR,
+  /** Lowest level that is logged. */
+  logLevel: values.LOG_LEVEL,
+  /** Form of the log lines. */
+  logFormat: values.LOG_FORMAT,
+  /** How long a refused connection request waits for its answer, at least. */
+  authFailureDelayMs: values.AUTH_FAILURE_DELAY_MS,
+}));
+
+/** The settings, checked and with their defaults. */
+export type Settings = Readonly<z.output<typeof settingsSchema>>;
+
+/**
+ * Checks the variables and fills in the defaults. A variable that is empty counts as not set.
+ *
+ * @param variables The value of a variable, or undefined if it is not set.
+ * @throws {SettingsError} Names every problem, not only the first.
+ */
+export function parseSettings(
+  variables: (name: string) => string | undefined,
+  { readTextFile, stdoutIsTerminal }: Surroundings,
+): Settings {
+  const values: Partial<Record<SettingName, string>> = {};
+  for (const name of SETTING_NAMES) {
+    const value = variables(name);
+    if (value !== undefined && value !== "") values[name] = value;
+  }
+  values.LOG_FORMAT ??= stdoutIsTerminal ? "pretty" : "json";
+
+  const problems: string[] = [];
+  let keysName = "AUDIOHOOK_KEYS";
+  const keysFile = values.AUDIOHOOK_KEYS_FILE;
+  if (keysFile !== undefined && values.AUDIOHOOK_KEYS !== undefined) {
+    problems.push(
+      "Cannot use both AUDIOHOOK_KEYS and AUDIOHOOK_KEYS_FILE: expected at most one of them",
+    );
+  } else if (keysFile?.trimStart().startsWith("{")) {
+    // Not repeated, because it is most likely the keys themselves.
+    problems.push(
+      "Cannot read AUDIOHOOK_KEYS_FILE: expected the path of a file, got JSON " +
+        "(which belongs in AUDIOHOOK_KEYS)",
+    );
+  } else if (keysFile !== undefined) {
+    keysName = `AUDIOHOOK_KEYS_FILE (${quote(keysFile)})`;
+    try {
+      values.AUDIOHOOK_KEYS = readTextFile(keysFile);
+    } catch (error) {
+      problems.push(
+        `Cannot read AUDIOHOOK_KEYS_FILE: expected the path of a readable file, ` +
+          `got ${quote(keysFile)} (${describeFailure(error)})`,
+      );
+    }
+  }
+
+  const parsed = settingsSchema.safeParse(values);
+  for (const { path, message } of parsed.error?.issues ?? []) {
+    const name = SETTING_NAMES.find((name) => name === path[0]);
+    if (name === undefined || name === "AUDIOHOOK_KEYS") {
+      problems.push(`Cannot parse ${keysName}: ${message}`);
+    } else {
+      problems.push(`Cannot parse ${name}: ${message}, got ${quote(values[name] ?? "")}`);
+    }
+  }
+  if (!parsed.success || problems.length > 0) throw new SettingsError(problems);
+  return parsed.data;
+}
+
+function expected(what: string): { error: string } {
+  return { error: `expected ${what}` };
+}
+
+function wholeNumber(min: number, max: number): z.ZodType<number, string> {
+  const message = expected(`a whole number from ${min} to ${max}`);
+  return z.string().regex(/^\d{1,6}$/, message).transform(Number).refine(
+    (value) => value >= min && value <= max,
+    message,
+  );
+}
+
+function isHost(text: string): boolean {
+  return /^[A-Za-z0-9._-]+$/.test(text) || z.ipv6().safeParse(text).success;
+}
+
+function isAudiohookPath(path: string): boolean {
+  if (!path.startsWith("/") || path === "/healthz") return false;
+  // Compared with the path of a request, so it has to look as it does there: no query, nothing
+  // left to encode, no "..".
+  return URL.parse(`http://localhost${path}`)?.pathname === path;
+}
+
+function parseAuthority(text: string): string | undefined {
+  if (!/^(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@\\:[\]]+)(?::\d{1,5})?$/.test(text)) return undefined;
+  return URL.parse(`https://${text}`)?.host;
+}
+
+/** Quoted, on one line, and not endless. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
+}

@@ -1,0 +1,190 @@
+/**
+ * Text frames to messages and back: JSON, envelope, parameters, and their limits (protocol
+ * sections 1 and 4). Sequence numbers and states are the session's affair.
+ *
+ * Imports nothing but zod and its neighbours.
+ */
+import { z } from "zod";
+import { CLIENT_PARAMETERS, type ClientMessage } from "./client_messages.ts";
+import { durationSchema } from "./duration.ts";
+import { uuidSchema } from "./identifiers.ts";
+import { LocalProtocolError } from "./protocol_error.ts";
+import { SERVER_PARAMETERS, type ServerMessage } from "./server_messages.ts";
+import type { Role } from "./transitions.ts";
+
+/** Largest text frame that is sent, in bytes (protocol section 1). */
+export const MAX_SENT_TEXT_BYTES = 64_000;
+/** Largest text frame that is accepted, in bytes. */
+export const MAX_RECEIVED_TEXT_BYTES = 65_535;
+/** How deep objects and arrays may be nested in a text frame that is accepted. */
+export const MAX_JSON_DEPTH = 64;
+
+const seq = z.number().int().nonnegative();
+const common = {
+  version: z.literal("2"),
+  id: uuidSchema,
+  type: z.string().min(1).max(128),
+  seq: seq.positive(),
+  parameters: z.looseObject({}),
+};
+
+const CLIENT_ENVELOPE = z.object({ ...common, serverseq: seq, position: durationSchema });
+const SERVER_ENVELOPE = z.object({ ...common, clientseq: seq });
+
+/** What surrounds a message, alike for both directions. */
+export interface Envelope {
+  /** The session's UUID. */
+  readonly id: string;
+  /** Number of this message among the sender's, from 1. */
+  readonly seq: number;
+  /** Highest number that the sender has received: `serverseq` or `clientseq`. */
+  readonly acknowledged: number;
+  /** Stream position, of client messages only. */
+  readonly position?: string;
+}
+
+/** What a text frame turned out to be. */
+export type DecodedText<M> =
+  | { readonly kind: "message"; readonly envelope: Envelope; readonly message: M }
+  /** A type that we don't know: to be counted, and otherwise ignored. */
+  | { readonly kind: "unknown"; readonly envelope: Envelope; readonly type: string }
+  /** Against the protocol; `seq` is there if it could be read, so that counting can go on. */
+  | { readonly kind: "invalid"; readonly info: string; readonly seq?: number };
+
+/**
+ * Reads a text frame of the client.
+ *
+ * @param text The frame as the WebSocket delivered it.
+ * @returns The message, or what is wrong; it never throws.
+ */
+export function decodeClientText(text: string): DecodedText<ClientMessage> {
+  return decode<ClientMessage>(text, CLIENT_ENVELOPE, CLIENT_PARAMETERS);
+}
+
+/**
+ * Reads a text frame of the server.
+ *
+ * @param text The frame as the WebSocket delivered it.
+ * @returns The message, or what is wrong; it never throws.
+ */
+export function decodeServerText(text: string): DecodedText<ServerMessage> {
+  return decode<ServerMessage>(text, SERVER_ENVELOPE, SERVER_PARAMETERS);
+}
+
+/**
+ * Writes a text frame.
+ *
+ * @param sender Who sends it: it names the acknowledgement `serverseq` or `clientseq`.
+ * @throws {LocalProtocolError} If the parameters are not as the type demands, or the frame would
+ * exceed {@link MAX_SENT_TEXT_BYTES}.
+ */
+export function encodeText(
+  sender: Role,
+  envelope: Envelope,
+  message: ClientMessage | ServerMessage,
+): string {
+  const schemas: Readonly<Record<string, z.ZodType>> = sender === "client"
+    ? CLIENT_PARAMETERS
+    : SERVER_PARAMETERS;
+  const checked = schemas[message.type]?.safeParse(message.parameters);
+  if (!checked?.success) {
+    const why = checked === undefined ? "" : `: ${explain(checked.error)}`;
+    throw new LocalProtocolError(`Cannot send "${message.type}"${why}`);
+  }
+  const { id, seq, acknowledged, position } = envelope;
+  const text = JSON.stringify({
+    version: "2",
+    id,
+    type: message.type,
+    seq,
+    ...(sender === "client" ? { serverseq: acknowledged, position } : { clientseq: acknowledged }),
+    // The client rejects a message without parameters, even if there are none.
+    parameters: message.parameters,
+  });
+  if (exceedsBytes(text, MAX_SENT_TEXT_BYTES)) {
+    throw new LocalProtocolError(
+      `Cannot send "${message.type}": it exceeds ${MAX_SENT_TEXT_BYTES} bytes`,
+    );
+  }
+  return text;
+}
+
+function decode<M>(
+  text: string,
+  envelopeSchema: typeof CLIENT_ENVELOPE | typeof SERVER_ENVELOPE,
+  parameterSchemas: Readonly<Record<string, z.ZodType>>,
+): DecodedText<M> {
+  if (exceedsBytes(text, MAX_RECEIVED_TEXT_BYTES)) {
+    return { kind: "invalid", info: `Message exceeds ${MAX_RECEIVED_TEXT_BYTES} bytes` };
+  }
+  if (exceedsDepth(text, MAX_JSON_DEPTH)) {
+    return { kind: "invalid", info: `Message is nested deeper than ${MAX_JSON_DEPTH} levels` };
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return { kind: "invalid", info: "Message is not valid JSON" };
+  }
+  const parsed = envelopeSchema.safeParse(json);
+  if (!parsed.success) {
+    return { kind: "invalid", info: `Invalid message: ${explain(parsed.error)}`, ...seqOf(json) };
+  }
+  const { id, type, seq, parameters } = parsed.data;
+  const envelope: Envelope = "serverseq" in parsed.data
+    ? { id, seq, acknowledged: parsed.data.serverseq, position: parsed.data.position }
+    : { id, seq, acknowledged: parsed.data.clientseq };
+  if (!Object.hasOwn(parameterSchemas, type)) return { kind: "unknown", envelope, type };
+  const result = parameterSchemas[type]?.safeParse(parameters);
+  if (!result?.success) {
+    const why = result === undefined ? "" : `: ${explain(result.error)}`;
+    return { kind: "invalid", info: `Invalid parameters of "${type}"${why}`, seq };
+  }
+  return { kind: "message", envelope, message: { type, parameters: result.data } as M };
+}
+
+function seqOf(json: unknown): { seq?: number } {
+  const parsed = z.object({ seq: common.seq }).safeParse(json);
+  return parsed.success ? { seq: parsed.data.seq } : {};
+}
+
+/** Names the first fault: where, and what was expected. Never a value: it may be personal. */
+function explain(error: z.ZodError): string {
+  const issue = error.issues[0];
+  if (issue === undefined) return "not as expected";
+  const path: string[] = [];
+  for (const key of issue.path) {
+    path.push(String(key));
+    // Below these, the keys are the customer's own words.
+    if (key === "customConfig" || key === "inputVariables") break;
+  }
+  const what = issue.message.replace(/^Invalid input: /, "");
+  return path.length === 0 ? what : `${path.join(".")}: ${what}`;
+}
+
+/** Tells whether a text takes more bytes in UTF-8, without encoding it where that's evident. */
+function exceedsBytes(text: string, limit: number): boolean {
+  if (text.length > limit) return true;
+  if (text.length * 3 <= limit) return false;
+  return new TextEncoder().encode(text).length > limit;
+}
+
+/** Tells whether brackets nest deeper than a limit, outside of strings, before JSON is parsed. */
+function exceedsDepth(text: string, limit: number): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (inString) {
+      if (code === 0x5c /* \ */) i++;
+      else if (code === 0x22 /* " */) inString = false;
+    } else if (code === 0x22) {
+      inString = true;
+    } else if (code === 0x7b /* { */ || code === 0x5b /* [ */) {
+      if (++depth > limit) return true;
+    } else if (code === 0x7d /* } */ || code === 0x5d /* ] */) {
+      depth--;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,137 @@
+/**
+ * One side's exchange of messages: state, sequence numbers, and nothing else (protocol section 4).
+ *
+ * It is the only place where a state changes, and the only one where a `seq` is given out: a
+ * message that got one is returned to be sent, and must be. Imports nothing but its neighbours.
+ */
+import type { ClientMessage } from "./client_messages.ts";
+import { decodeClientText, type DecodedText, decodeServerText, encodeText } from "./codec.ts";
+import { sameUuid } from "./identifiers.ts";
+import { LocalProtocolError, RemoteProtocolError } from "./protocol_error.ts";
+import type { ServerMessage } from "./server_messages.ts";
+import { nextState, type Role, type SessionState } from "./transitions.ts";
+
+/** What a role sends. */
+export type SentBy<R extends Role> = R extends "client" ? ClientMessage : ServerMessage;
+/** What a role receives. */
+export type ReceivedBy<R extends Role> = R extends "client" ? ServerMessage : ClientMessage;
+
+/** A text frame that was received and counted. */
+export type Received<R extends Role> =
+  | { readonly kind: "message"; readonly message: ReceivedBy<R>; readonly acknowledged: number }
+  | { readonly kind: "unknown"; readonly type: string };
+
+/** State and sequence numbers of one side of a session. */
+export class MessageExchange<R extends Role> {
+  readonly #role: R;
+  readonly #id: string;
+  #state: SessionState = "idle";
+  #sentSeq = 0;
+  #lastReceivedSeq = 0;
+  #highestReceivedSeq = 0;
+
+  /**
+   * @param role Which side we are.
+   * @param id The session's UUID, of every message in both directions.
+   */
+  constructor(role: R, id: string) {
+    this.#role = role;
+    this.#id = id;
+  }
+
+  /** The session's state, as this side knows it. */
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** Number of the message that was sent last; 0 before the first. */
+  get sentSeq(): number {
+    return this.#sentSeq;
+  }
+
+  /** Highest number that was received; 0 before the first. */
+  get receivedSeq(): number {
+    return this.#highestReceivedSeq;
+  }
+
+  /** Tells whether a message, or a binary frame (`audio`), may be sent now. */
+  maySend(type: SentBy<R>["type"] | "audio"): boolean {
+    return nextState(this.#role, this.#state, "send", type) !== undefined;
+  }
+
+  /** Tells whether a binary frame may be received now. */
+  mayReceiveAudio(): boolean {
+    return nextState(this.#role, this.#state, "receive", "audio") !== undefined;
+  }
+
+  /**
+   * Gives a message its number and moves to the next state.
+   *
+   * @param position Stream position, of client messages.
+   * @returns The text frame, which must now be sent: the peer ends the session on a gap.
+   * @throws {LocalProtocolError} If the state does not allow the message, or it is too large; then
+   * nothing has changed.
+   */
+  send(message: SentBy<R>, position?: string): string {
+    const next = nextState(this.#role, this.#state, "send", message.type);
+    if (next === undefined) {
+      throw new LocalProtocolError(
+        `Cannot send "${message.type}" while the session is ${this.#state}`,
+      );
+    }
+    const text = encodeText(this.#role, {
+      id: this.#id,
+      seq: this.#sentSeq + 1,
+      acknowledged: this.#highestReceivedSeq,
+      position,
+    }, message);
+    this.#sentSeq++;
+    this.#state = next;
+    return text;
+  }
+
+  /**
+   * Reads a text frame, counts it, and moves to the next state.
+   *
+   * @throws {RemoteProtocolError} If it breaks the protocol. It is counted all the same if its
+   * number can be read: the peer goes on from the number that it used.
+   */
+  receive(text: string): Received<R> {
+    const decoded =
+      (this.#role === "server" ? decodeClientText(text) : decodeServerText(text)) as DecodedText<
+        ReceivedBy<R>
+      >;
+    if (decoded.kind === "invalid") {
+      if (decoded.seq !== undefined) this.#count(decoded.seq);
+      throw new RemoteProtocolError(decoded.info);
+    }
+    const { id, seq, acknowledged } = decoded.envelope;
+    const expected = this.#lastReceivedSeq + 1;
+    this.#count(seq);
+    if (!sameUuid(id, this.#id)) {
+      throw new RemoteProtocolError("Invalid message: id is not that of the session");
+    }
+    if (seq !== expected) {
+      throw new RemoteProtocolError(`Invalid message: expected seq ${expected}, got ${seq}`);
+    }
+    if (acknowledged > this.#sentSeq) {
+      const name = this.#role === "server" ? "serverseq" : "clientseq";
+      throw new RemoteProtocolError(
+        `Invalid message: ${name} is ${acknowledged}, but only ${this.#sentSeq} were sent`,
+      );
+    }
+    if (decoded.kind === "unknown") return { kind: "unknown", type: decoded.type };
+    const { message } = decoded;
+    const next = nextState(this.#role, this.#state, "receive", message.type);
+    if (next === undefined) {
+      throw new RemoteProtocolError(`Unexpected "${message.type}" while ${this.#state}`);
+    }
+    this.#state = next;
+    return { kind: "message", message, acknowledged };
+  }
+
+  #count(seq: number): void {
+    this.#lastReceivedSeq = seq;
+    this.#highestReceivedSeq = Math.max(this.#highestReceivedSeq, seq);
+  }
+}

@@ -1,0 +1,426 @@
+/**
+ * The server's side of one session, sans-I/O (protocol sections 4 to 15).
+ *
+ * Frames and the present time go in; events for the application and frames to send come out. It
+ * owns no socket, timer or promise: whoever drives it calls {@link ServerSession.tick} at
+ * {@link ServerSession.deadlineMs}, and sends all of {@link ServerSession.takeOutput}, in order.
+ * Imports nothing but its neighbours.
+ */
+import type { ClientMessage } from "./client_messages.ts";
+import { parseDuration } from "./duration.ts";
+import type { EventEntity } from "./entities.ts";
+import { NIL_UUID, sameUuid } from "./identifiers.ts";
+import { isSupportedMedia, type Media, type MediaOffer, sameMedia } from "./media.ts";
+import { MessageExchange } from "./message_exchange.ts";
+import {
+  type DisconnectReason,
+  LocalProtocolError,
+  RemoteProtocolError,
+} from "./protocol_error.ts";
+import { ReceivedStream } from "./received_stream.ts";
+import type { OutputVariables, ServerMessage } from "./server_messages.ts";
+import { ServerOutbox } from "./server_outbox.ts";
+import {
+  type GapCause,
+  SERVER_SESSION_LIMITS,
+  type ServerSessionEvent,
+  type ServerSessionLimits,
+} from "./server_session_events.ts";
+import type { SessionState } from "./transitions.ts";
+
+/** After this many, further faults of one client are not reported: it may send any number. */
+const MAX_REPORTED_VIOLATIONS = 10;
+/** Longest that a client may silence us by `retryAfter`. */
+const MAX_RETRY_AFTER_MS = 60_000;
+
+/** Who the session belongs to, as its connection request said. */
+export interface ServerSessionOptions {
+  /** UUID of the session, from `Audiohook-Session-Id`. */
+  readonly id: string;
+  /** UUID of the organization, from `Audiohook-Organization-Id`. */
+  readonly organizationId: string;
+  /** Present time in milliseconds, on any clock that never goes back. */
+  readonly nowMs: number;
+  /** What differs from {@link SERVER_SESSION_LIMITS}. */
+  readonly limits?: Partial<ServerSessionLimits>;
+}
+
+/** What the answer to `open` says. */
+export interface OpenedAnswer {
+  /** One of the offers; without it the session has no audio. */
+  readonly media?: MediaOffer;
+  /** Start paused by the server. */
+  readonly startPaused?: boolean;
+  /** Audio before this position is not needed. */
+  readonly discardTo?: string;
+  /** Language tags, sent only if the client asked for them. */
+  readonly supportedLanguages?: readonly string[];
+}
+
+/** The server's side of one session. */
+export class ServerSession {
+  readonly #exchange: MessageExchange<"server">;
+  readonly #organizationId: string;
+  readonly #limits: ServerSessionLimits;
+  readonly #stream = new ReceivedStream();
+  readonly #outbox: ServerOutbox;
+  #offers: readonly MediaOffer[] = [];
+  #wantsLanguages = false;
+  #unansweredUpdates = 0;
+  #violations = 0;
+  #lastReceivedMs: number;
+  #stateDeadlineMs: number;
+  #events: ServerSessionEvent[] = [];
+
+  /** Begins when the connection is there: from now on the client has to send `open`. */
+  constructor(options: ServerSessionOptions) {
+    this.#exchange = new MessageExchange("server", options.id);
+    this.#organizationId = options.organizationId;
+    this.#limits = { ...SERVER_SESSION_LIMITS, ...options.limits };
+    this.#outbox = new ServerOutbox(this.#exchange, this.#limits, options.nowMs);
+    this.#lastReceivedMs = options.nowMs;
+    this.#stateDeadlineMs = options.nowMs + this.#limits.openTimeoutMs;
+  }
+
+  /** The session's state. */
+  get state(): SessionState {
+    return this.#exchange.state;
+  }
+
+  /** What was selected; `undefined` before `opened`, and for a session without audio. */
+  get media(): Media | undefined {
+    return this.#stream.media;
+  }
+
+  /** Where the stream is: samples received, plus samples reported lost. */
+  get positionSamples(): number {
+    return this.#stream.positionSamples;
+  }
+
+  /** The two pauses. */
+  get paused(): { readonly byServer: boolean; readonly byClient: boolean } {
+    return { byServer: this.#stream.pauses.byServer, byClient: this.#stream.pauses.byClient };
+  }
+
+  /** When {@link ServerSession.tick} has something to do; `Infinity` if never. */
+  get deadlineMs(): number {
+    const silence = this.#exchange.state === "open"
+      ? this.#lastReceivedMs + this.#limits.silenceTimeoutMs
+      : Infinity;
+    return Math.min(this.#stateDeadlineMs, silence, this.#outbox.nextMs);
+  }
+
+  /** Takes what happened since the last call. */
+  takeEvents(): readonly ServerSessionEvent[] {
+    const events = this.#events;
+    if (events.length > 0) this.#events = [];
+    return events;
+  }
+
+  /** Takes what has to be sent, in this order: strings as text frames, bytes as binary ones. */
+  takeOutput(): readonly (string | Uint8Array)[] {
+    return this.#outbox.take();
+  }
+
+  /** A text frame came. */
+  receiveText(text: string, nowMs: number): void {
+    this.#lastReceivedMs = nowMs;
+    try {
+      const received = this.#exchange.receive(text);
+      if (received.kind === "unknown") {
+        this.#events.push({ type: "unknown", messageType: received.type });
+      } else {
+        this.#handle(received.message, nowMs);
+      }
+    } catch (error) {
+      this.#fault(error, nowMs);
+    }
+  }
+
+  /**
+   * A binary frame came.
+   *
+   * @param frame Interleaved samples of the selected channels.
+   * @returns Position of its first sample, in samples; -1 if the frame is not to be used.
+   */
+  receiveAudio(frame: Uint8Array, nowMs: number): number {
+    this.#lastReceivedMs = nowMs;
+    try {
+      if (!this.#exchange.mayReceiveAudio()) {
+        throw new RemoteProtocolError(`Unexpected audio while ${this.#exchange.state}`);
+      }
+      return this.#stream.receive(frame);
+    } catch (error) {
+      this.#fault(error, nowMs);
+      return -1;
+    }
+  }
+
+  /** The time of {@link ServerSession.deadlineMs} has come; harmless at any other time. */
+  tick(nowMs: number): void {
+    this.#outbox.flush(nowMs);
+    if (nowMs >= this.#stateDeadlineMs) this.#onStateDeadline(nowMs);
+    if (
+      this.#exchange.state === "open" &&
+      nowMs >= this.#lastReceivedMs + this.#limits.silenceTimeoutMs
+    ) {
+      this.#expire("Nothing was received", this.#limits.silenceTimeoutMs, nowMs);
+    }
+  }
+
+  /**
+   * Answers `open`.
+   *
+   * @throws {LocalProtocolError} If no `open` waits for an answer, or `media` is none of the offers
+   * or not supported.
+   */
+  opened(answer: OpenedAnswer, nowMs: number): void {
+    const { media, startPaused, discardTo, supportedLanguages } = answer;
+    const offer = media && this.#offers.find((candidate) => sameMedia(candidate, media));
+    if (media !== undefined && offer === undefined && this.#exchange.maySend("opened")) {
+      throw new LocalProtocolError("Cannot select media that the client did not offer");
+    }
+    if (offer !== undefined && !isSupportedMedia(offer)) {
+      throw new LocalProtocolError("Cannot select media of a format that is not supported");
+    }
+    this.#outbox.send({
+      type: "opened",
+      parameters: {
+        media: offer === undefined ? [] : [offer],
+        ...(startPaused ? { startPaused } : {}),
+        ...(discardTo === undefined ? {} : { discardTo }),
+        ...(this.#wantsLanguages ? { supportedLanguages: [...supportedLanguages ?? []] } : {}),
+      },
+    }, nowMs);
+    this.#stateDeadlineMs = Infinity;
+    if (startPaused) this.#stream.pauses.startPaused();
+    if (offer !== undefined) this.#stream.start(offer);
+  }
+
+  /**
+   * Reports entities. They are sent in order, at once or when the client takes more messages;
+   * `barge_in` is never delayed, and drops what waits to be played.
+   *
+   * @throws {LocalProtocolError} If the session is not open, or an entity is not as its type demands, or
+   * too much is waiting.
+   */
+  sendEvent(entities: readonly EventEntity[], nowMs: number): void {
+    this.#require("event");
+    this.#outbox.sendEntities(entities, nowMs);
+  }
+
+  /**
+   * Asks the client to pause. Asked again, the client answers again.
+   *
+   * @throws {LocalProtocolError} If the session is not open.
+   */
+  pause(nowMs: number): void {
+    this.#outbox.send({ type: "pause", parameters: {} }, nowMs);
+    this.#stream.pauses.requestPause();
+  }
+
+  /**
+   * Ends our pause. The client answers `resumed`, or `paused` while its own pause holds.
+   *
+   * @throws {LocalProtocolError} If the session is not open.
+   */
+  resume(nowMs: number): void {
+    this.#outbox.send({ type: "resume", parameters: {} }, nowMs);
+    this.#stream.pauses.requestResume();
+  }
+
+  /**
+   * Confirms a change of language.
+   *
+   * @throws {LocalProtocolError} If no `update` waits for an answer, or the session is not open.
+   */
+  updated(nowMs: number): void {
+    if (this.#unansweredUpdates === 0) {
+      throw new LocalProtocolError('Cannot send "updated": no "update" waits for an answer');
+    }
+    this.#outbox.send({ type: "updated", parameters: {} }, nowMs);
+    this.#unansweredUpdates--;
+  }
+
+  /**
+   * Sends audio to the caller (Audio Connector), near real time.
+   *
+   * @throws {LocalProtocolError} If the session is not open or is not a bot's, or the frame is too
+   * large or has part of a sample.
+   */
+  play(frame: Uint8Array, nowMs: number): void {
+    this.#require("audio");
+    const { media } = this.#stream;
+    if (media?.channels.length !== 1 || media.channels[0] !== "external") {
+      throw new LocalProtocolError(
+        "Cannot play audio: only a session with just the external channel takes any",
+      );
+    }
+    this.#outbox.play(frame, media, nowMs);
+  }
+
+  /**
+   * Asks the client to end the session: it answers `close`. In place of `opened`, it refuses.
+   *
+   * @param info For logs on both sides: no personal data.
+   * @param outputVariables For the call flow (Audio Connector).
+   * @throws {LocalProtocolError} If `disconnect` was sent already, or the client is closing.
+   */
+  disconnect(
+    reason: DisconnectReason,
+    info: string | undefined,
+    outputVariables: OutputVariables | undefined,
+    nowMs: number,
+  ): void {
+    this.#outbox.send({
+      type: "disconnect",
+      parameters: {
+        reason,
+        ...(info === undefined ? {} : { info }),
+        ...(outputVariables === undefined ? {} : { outputVariables }),
+      },
+    }, nowMs);
+    this.#outbox.clearPlayback();
+    this.#stateDeadlineMs = nowMs + this.#limits.closeTimeoutMs;
+  }
+
+  /**
+   * Asks the client to continue the stream in a new session (protocol section 16).
+   *
+   * @throws {LocalProtocolError} If the session is not open.
+   */
+  reconnect(info: string | undefined, nowMs: number): void {
+    this.#outbox.send({ type: "reconnect", parameters: info === undefined ? {} : { info } }, nowMs);
+  }
+
+  /**
+   * Answers `close`, after the events that still wait.
+   *
+   * @throws {LocalProtocolError} If no `close` waits for an answer.
+   */
+  closed(outputVariables: OutputVariables | undefined, nowMs: number): void {
+    this.#require("closed");
+    this.#outbox.sendWaitingEntities(nowMs);
+    const parameters = outputVariables === undefined ? {} : { outputVariables };
+    this.#outbox.send({ type: "closed", parameters }, nowMs);
+    this.#stateDeadlineMs = nowMs + this.#limits.hangupTimeoutMs;
+  }
+
+  #handle(message: ClientMessage, nowMs: number): void {
+    switch (message.type) {
+      case "open":
+        return this.#onOpen(message.parameters, nowMs);
+      case "ping":
+        // At once: the answer's clientseq has to be the number of the ping.
+        return this.#outbox.send({ type: "pong", parameters: {} }, nowMs);
+      case "paused":
+        this.#stream.pauses.paused();
+        this.#events.push({ type: "paused" });
+        return;
+      case "resumed":
+        this.#stream.pauses.resumed();
+        this.#lose(message.parameters.discarded, "paused");
+        this.#events.push({ type: "resumed" });
+        return;
+      case "discarded":
+        return this.#lose(message.parameters.discarded, "discarded");
+      case "update":
+        if (this.#exchange.state !== "open") return;
+        this.#unansweredUpdates++;
+        this.#events.push({ type: "update", language: message.parameters.language });
+        return;
+      case "dtmf":
+        this.#events.push({ type: "dtmf", digit: message.parameters.digit });
+        return;
+      case "playback_started":
+        this.#events.push({ type: "playback", state: "started" });
+        return;
+      case "playback_completed":
+        this.#events.push({ type: "playback", state: "completed" });
+        return;
+      case "error":
+        return this.#onError(message.parameters.code, message.parameters.retryAfter, nowMs);
+      case "close":
+        this.#outbox.clearPlayback();
+        this.#stateDeadlineMs = nowMs + this.#limits.closedTimeoutMs;
+        this.#events.push({ type: "close", reason: message.parameters.reason });
+    }
+  }
+
+  #onOpen(parameters: Extract<ClientMessage, { type: "open" }>["parameters"], nowMs: number): void {
+    if (this.#exchange.state !== "opening") return;
+    if (!sameUuid(parameters.organizationId, this.#organizationId)) {
+      throw new RemoteProtocolError("organizationId is not that of the connection request", {
+        reason: "unauthorized",
+      });
+    }
+    this.#offers = parameters.media;
+    this.#wantsLanguages = parameters.supportedLanguages === true;
+    this.#stateDeadlineMs = nowMs + this.#limits.openedTimeoutMs;
+    const isProbe = parameters.conversationId === NIL_UUID &&
+      parameters.participant.id === NIL_UUID;
+    this.#events.push({ type: "open", parameters, isProbe });
+  }
+
+  #onError(code: number, retryAfter: string | undefined, nowMs: number): void {
+    const nanoseconds = retryAfter === undefined ? undefined : parseDuration(retryAfter);
+    const retryAfterMs = nanoseconds === undefined
+      ? undefined
+      : Math.min(Math.ceil(nanoseconds / 1e6), MAX_RETRY_AFTER_MS);
+    if (code === 429 && retryAfterMs !== undefined) {
+      this.#outbox.block(nowMs + retryAfterMs, nowMs);
+    }
+    this.#events.push({ type: "error", code, retryAfterMs });
+  }
+
+  #lose(discarded: string, cause: GapCause): void {
+    const { positionSamples, samples } = this.#stream.lose(discarded);
+    if (samples > 0) this.#events.push({ type: "gap", positionSamples, samples, cause });
+  }
+
+  #onStateDeadline(nowMs: number): void {
+    const { openTimeoutMs, openedTimeoutMs, closeTimeoutMs, hangupTimeoutMs } = this.#limits;
+    switch (this.#exchange.state) {
+      case "idle":
+        return this.#expire('No "open" was received', openTimeoutMs, nowMs);
+      case "opening":
+        return this.#expire("The session could not be opened", openedTimeoutMs, nowMs);
+      case "withdrawing":
+      case "closing":
+        return this.closed(undefined, nowMs);
+      case "refusing":
+      case "disconnecting":
+        this.#stateDeadlineMs = Infinity;
+        this.#events.push({ type: "hangup", info: `No "close" within ${closeTimeoutMs} ms` });
+        return;
+      case "closed":
+        this.#stateDeadlineMs = Infinity;
+        this.#events.push({
+          type: "hangup",
+          info: `The client did not end the connection within ${hangupTimeoutMs} ms`,
+        });
+    }
+  }
+
+  #expire(what: string, timeoutMs: number, nowMs: number): void {
+    this.#fault(new RemoteProtocolError(`${what} within ${timeoutMs} ms`, { code: 408 }), nowMs);
+  }
+
+  /** Reports a fault of the peer, and answers by `disconnect` where there can be one. */
+  #fault(error: unknown, nowMs: number): void {
+    if (!(error instanceof RemoteProtocolError)) throw error;
+    if (this.#violations++ < MAX_REPORTED_VIOLATIONS) {
+      this.#events.push({ type: "violation", info: error.message });
+    }
+    if (this.#exchange.maySend("disconnect")) {
+      this.disconnect(error.reason, error.message, undefined, nowMs);
+    }
+  }
+
+  #require(type: ServerMessage["type"] | "audio"): void {
+    if (this.#exchange.maySend(type)) return;
+    throw new LocalProtocolError(
+      `Cannot send "${type}" while the session is ${this.#exchange.state}`,
+    );
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * The message log of a recording: every text message, one JSON object a line.
+ *
+ * Imports the App interface and durations; no I/O.
+ */
+import { SAMPLE_RATE, samplesToDuration } from "../protocol/mod.ts";
+import type { WireMessage } from "./app.ts";
+
+/**
+ * One line: `time` (ISO 8601), `position` (of the stream), `from` (`client` or `server`), and
+ * `message` as it was sent, or `text` if that was not JSON.
+ */
+export function messageLogLine({ from, text, timeMs, positionSamples }: WireMessage): string {
+  const head = JSON.stringify({
+    time: new Date(timeMs).toISOString(),
+    position: samplesToDuration(positionSamples, SAMPLE_RATE),
+    from,
+  }).slice(0, -1);
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    return `${head},"text":${JSON.stringify(text)}}\n`;
+  }
+  // As it was sent, where it fits on a line.
+  const json = /[\r\n]/.test(text) ? JSON.stringify(message) : text;
+  return `${head},"message":${json}}\n`;
+}

@@ -1,0 +1,235 @@
+/**
+ * Writes the files of one recording, in the background and in order, however slow they are.
+ *
+ * What comes in is put into chunks of about a second, each byte copied once; chunks wait for the
+ * storage, up to a bound. If the storage fails, the same chunk is tried again until it is there.
+ * Imports the storage's interface.
+ */
+import type { RecordingFiles } from "../storage/recording_store.ts";
+
+/** How much may wait for the storage, of audio and of messages each. */
+export const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+
+/** How long until storage that failed is tried again. */
+const RETRY_MS = 1000;
+/** How long it is tried after the call has ended. */
+const GIVE_UP_MS = 60_000;
+/** Silence is written from one buffer. */
+const SILENCE_BYTES = 256 * 1024;
+
+/** What a {@link RecordingWriter} needs. */
+export interface RecordingWriterOptions {
+  /** Makes the files; it may be called again if it fails. */
+  readonly create: () => Promise<RecordingFiles>;
+  /** Bytes of about a second of audio, a whole number of samples. */
+  readonly chunkBytes: number;
+  /** The byte that silence is made of. */
+  readonly silenceByte: number;
+  /** Beginning of the audio file; `undefined` for a recording without audio. */
+  readonly header: Uint8Array | undefined;
+  /** Storage failed. Called once until it works again. */
+  readonly onFailure: (error: unknown) => void;
+  /** Storage works again. */
+  readonly onRecovery: () => void;
+}
+
+/** Something to be written, tried until it succeeds. */
+type Job = (files: RecordingFiles) => Promise<void>;
+
+/** The files of one recording, as something to write to without waiting. */
+export class RecordingWriter {
+  readonly #options: RecordingWriterOptions;
+  readonly #encoder = new TextEncoder();
+  readonly #jobs: Job[] = [];
+  readonly #spareChunks: Uint8Array[] = [];
+  #chunk: Uint8Array;
+  #chunkUsed = 0;
+  #lines: string[] = [];
+  #audioOffset: number;
+  #messagesOffset = 0;
+  #waitingAudioBytes = 0;
+  #waitingMessageChars = 0;
+  #isFailing = false;
+  #endedMs: number | undefined;
+  #hasGivenUp = false;
+  #files: RecordingFiles | undefined;
+  #isWorking = false;
+  #working: Promise<void> = Promise.resolve();
+
+  /** Begins to make the files. */
+  constructor(options: RecordingWriterOptions) {
+    this.#options = options;
+    this.#chunk = new Uint8Array(options.chunkBytes);
+    this.#audioOffset = options.header?.length ?? 0;
+    const { header } = options;
+    if (header !== undefined) this.#jobs.push((files) => files.writeAudio(0, header));
+    this.#work();
+  }
+
+  /** Where the files are; `undefined` until they are made. */
+  get location(): string | undefined {
+    return this.#files?.location;
+  }
+
+  /** Whether so many bytes more may wait. */
+  hasRoom(bytes: number): boolean {
+    return this.#waitingAudioBytes + this.#chunkUsed + bytes <= MAX_WAITING_BYTES;
+  }
+
+  /** Whether a message of this length may wait. */
+  hasRoomForMessage(chars: number): boolean {
+    return this.#waitingMessageChars + chars <= MAX_WAITING_BYTES;
+  }
+
+  /** Appends audio, which is copied. */
+  audio(bytes: Uint8Array): void {
+    let rest = bytes;
+    while (rest.length > this.#chunk.length - this.#chunkUsed) {
+      const room = this.#chunk.length - this.#chunkUsed;
+      this.#chunk.set(rest.subarray(0, room), this.#chunkUsed);
+      this.#chunkUsed = this.#chunk.length;
+      rest = rest.subarray(room);
+      this.#queueChunk();
+    }
+    this.#chunk.set(rest, this.#chunkUsed);
+    this.#chunkUsed += rest.length;
+    if (this.#chunkUsed === this.#chunk.length) this.#queueChunk();
+  }
+
+  /** Appends silence, of any length. */
+  silence(bytes: number): void {
+    const room = this.#chunk.length - this.#chunkUsed;
+    if (bytes <= room) {
+      this.#chunk.fill(this.#options.silenceByte, this.#chunkUsed, this.#chunkUsed + bytes);
+      this.#chunkUsed += bytes;
+      return;
+    }
+    this.#queueChunk();
+    const buffer = silenceOf(this.#options.silenceByte);
+    for (let rest = bytes; rest > 0; rest -= buffer.length) {
+      const part = rest >= buffer.length ? buffer : buffer.subarray(0, rest);
+      const offset = this.#audioOffset;
+      this.#audioOffset += part.length;
+      this.#queue((files) => files.writeAudio(offset, part));
+    }
+  }
+
+  /** Appends a line to the message log. */
+  message(line: string): void {
+    this.#lines.push(line);
+    this.#waitingMessageChars += line.length;
+  }
+
+  /** Hands what was collected to the storage. */
+  flush(): void {
+    this.#queueChunk();
+    if (this.#lines.length === 0) return;
+    const lines = this.#lines;
+    this.#lines = [];
+    const bytes = this.#encoder.encode(lines.join(""));
+    const chars = lines.reduce((sum, line) => sum + line.length, 0);
+    const offset = this.#messagesOffset;
+    this.#messagesOffset += bytes.length;
+    this.#queue(async (files) => {
+      await files.writeMessages(offset, bytes);
+      this.#waitingMessageChars -= chars;
+    });
+  }
+
+  /**
+   * Ends the recording: all that was appended is written, then the rest of the files. Messages may
+   * still come.
+   *
+   * @param header Beginning of the audio file, for good.
+   * @param padding What follows the audio.
+   * @param metadata Made when all audio is written.
+   * @returns Whether all is written; otherwise it was given up.
+   */
+  async finish(
+    header: Uint8Array | undefined,
+    padding: Uint8Array,
+    metadata: () => string,
+  ): Promise<boolean> {
+    this.flush();
+    this.#endedMs = performance.now();
+    const end = this.#audioOffset;
+    if (header !== undefined) {
+      if (padding.length > 0) this.#queue((files) => files.writeAudio(end, padding));
+      this.#queue((files) => files.writeAudio(0, header));
+      this.#queue((files) => files.finishAudio());
+    }
+    this.#queue((files) => files.writeMetadata(metadata()));
+    await this.#working;
+    return !this.#hasGivenUp;
+  }
+
+  /** Writes the last messages, and lets go of the files. Called after {@link finish}. */
+  async close(): Promise<void> {
+    this.flush();
+    await this.#working;
+    this.#files?.close();
+    this.#files = undefined;
+  }
+
+  #queueChunk(): void {
+    if (this.#chunkUsed === 0) return;
+    const chunk = this.#chunk;
+    const bytes = chunk.subarray(0, this.#chunkUsed);
+    this.#chunk = this.#spareChunks.pop() ?? new Uint8Array(this.#options.chunkBytes);
+    this.#chunkUsed = 0;
+    const offset = this.#audioOffset;
+    this.#audioOffset += bytes.length;
+    this.#waitingAudioBytes += bytes.length;
+    this.#queue(async (files) => {
+      await files.writeAudio(offset, bytes);
+      this.#waitingAudioBytes -= bytes.length;
+      // One to fill while one is written is the normal case.
+      if (this.#spareChunks.length === 0) this.#spareChunks.push(chunk);
+    });
+  }
+
+  #queue(job: Job): void {
+    this.#jobs.push(job);
+    this.#work();
+  }
+
+  #work(): void {
+    if (this.#isWorking) return;
+    this.#isWorking = true;
+    this.#working = this.#doJobs();
+  }
+
+  async #doJobs(): Promise<void> {
+    while (true) {
+      try {
+        this.#files ??= await this.#options.create();
+        const [job] = this.#jobs;
+        if (job === undefined) break;
+        await job(this.#files);
+        this.#jobs.shift();
+        if (this.#isFailing) this.#options.onRecovery();
+        this.#isFailing = false;
+      } catch (error) {
+        if (!this.#isFailing) this.#options.onFailure(error);
+        this.#isFailing = true;
+        this.#hasGivenUp = this.#endedMs !== undefined &&
+          performance.now() > this.#endedMs + GIVE_UP_MS;
+        if (this.#hasGivenUp) {
+          this.#jobs.length = 0;
+          break;
+        }
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+    // In the same turn as the last look at the jobs, so that none is left behind.
+    this.#isWorking = false;
+  }
+}
+
+const SILENCE = new Map<number, Uint8Array>();
+
+function silenceOf(byte: number): Uint8Array {
+  let buffer = SILENCE.get(byte);
+  if (buffer === undefined) SILENCE.set(byte, buffer = new Uint8Array(SILENCE_BYTES).fill(byte));
+  return buffer;
+}

@@ -1,0 +1,93 @@
+/**
+ * Recordings as files: `<folder>/<YYYY-MM-DD>/<sessionId>.wav` (`.wav.part` until it is finished),
+ * `.jsonl` and `.json`.
+ *
+ * Must not import: the protocol's session, the server.
+ */
+import { join } from "node:path";
+import type { RecordingFiles, RecordingStore } from "./recording_store.ts";
+
+/** A session that a client tries again may keep its id; more than this is no retry. */
+const MAX_RECORDINGS_PER_SESSION = 1000;
+
+/** Recordings in a folder, which is made if there is none. */
+export class FileRecordingStore implements RecordingStore {
+  readonly #folder: string;
+
+  /** @param folder Path of the folder that has a folder for each day. */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Makes a new recording. Of several of one session, the second is named `<sessionId>.2`. */
+  async create(day: string, sessionId: string): Promise<RecordingFiles> {
+    const folder = join(this.#folder, day);
+    await Deno.mkdir(folder, { recursive: true });
+    for (let number = 1; number <= MAX_RECORDINGS_PER_SESSION; number++) {
+      const location = join(folder, number === 1 ? sessionId : `${sessionId}.${number}`);
+      const messages = await createNew(`${location}.jsonl`);
+      if (messages !== undefined) return new LocalRecordingFiles(location, messages);
+    }
+    throw new Error(`There are ${MAX_RECORDINGS_PER_SESSION} recordings of session ${sessionId}`);
+  }
+}
+
+class LocalRecordingFiles implements RecordingFiles {
+  readonly location: string;
+  readonly #messages: Deno.FsFile;
+  #audio: Deno.FsFile | undefined;
+  /** Where each file's own position is, so that writing on needs no seek. */
+  readonly #positions = new Map<Deno.FsFile, number>();
+
+  constructor(location: string, messages: Deno.FsFile) {
+    this.location = location;
+    this.#messages = messages;
+  }
+
+  async writeAudio(offset: number, bytes: Uint8Array): Promise<void> {
+    this.#audio ??= await Deno.open(`${this.location}.wav.part`, { write: true, createNew: true });
+    await this.#write(this.#audio, offset, bytes);
+  }
+
+  async finishAudio(): Promise<void> {
+    await Deno.rename(`${this.location}.wav.part`, `${this.location}.wav`);
+  }
+
+  async writeMessages(offset: number, bytes: Uint8Array): Promise<void> {
+    await this.#write(this.#messages, offset, bytes);
+  }
+
+  async writeMetadata(text: string): Promise<void> {
+    // A reader must never see half of it.
+    const temporary = `${this.location}.json.part`;
+    await Deno.writeTextFile(temporary, text);
+    await Deno.rename(temporary, `${this.location}.json`);
+  }
+
+  close(): void {
+    this.#messages.close();
+    this.#audio?.close();
+    this.#audio = undefined;
+  }
+
+  async #write(file: Deno.FsFile, offset: number, bytes: Uint8Array): Promise<void> {
+    const position = this.#positions.get(file) ?? 0;
+    // Unknown until it succeeded: a write may fail halfway.
+    this.#positions.set(file, -1);
+    if (position !== offset) await file.seek(offset, Deno.SeekMode.Start);
+    for (let written = 0; written < bytes.length;) {
+      written += await file.write(bytes.subarray(written));
+    }
+    this.#positions.set(file, offset + bytes.length);
+  }
+}
+
+/** Makes a file; `undefined` if there is one of that name. */
+async function createNew(path: string): Promise<Deno.FsFile | undefined> {
+  try {
+    return await Deno.open(path, { write: true, createNew: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * An AudioHook server for Genesys Cloud, as a library: the protocol, the App interface, and the
+ * server.
+ *
+ * @module
+ */
+export * from "./app/mod.ts";
+export * from "./protocol/mod.ts";
+export * from "./server/mod.ts";
+export * from "./storage/mod.ts";

@@ -1,0 +1,176 @@
+/**
+ * The apps of one session: each is bounded in time, and one that fails is left out.
+ *
+ * Imports the App interface, never an app.
+ */
+import { getLogger } from "@logtape/logtape";
+import type {
+  App,
+  Call,
+  CallEnd,
+  CallHandler,
+  CloseAnswer,
+  OpenPreferences,
+  WireMessage,
+} from "../app/app.ts";
+import type { OutputVariables } from "../protocol/mod.ts";
+import { withDeadline } from "./deadline.ts";
+
+const log = getLogger(["audiohook", "apps"]);
+
+/** How long apps may take. */
+export interface AppTimeouts {
+  /** For `open`. The client waits for 5 s. */
+  readonly openMs: number;
+  /** For `close`. The client waits for 10 s. */
+  readonly closeMs: number;
+}
+
+/** The defaults. */
+export const APP_TIMEOUTS = { openMs: 3_000, closeMs: 8_000 } as const satisfies AppTimeouts;
+
+/** Messages before the handlers are there; more is not a client that means well. */
+const MAX_EARLY_MESSAGES = 100;
+
+/** Methods of a handler that report something, and have to return at once. */
+type Report = Exclude<keyof CallHandler, "preferences" | "close">;
+
+class Member {
+  readonly app: App;
+  handler: CallHandler | undefined;
+  /** Gets no more reports, because one failed. */
+  failed = false;
+
+  constructor(app: App) {
+    this.app = app;
+  }
+}
+
+/** The apps of one session. */
+export class AppGroup {
+  readonly #members: readonly Member[];
+  readonly #timeouts: AppTimeouts;
+  readonly #sessionId: string;
+  readonly #abort = new AbortController();
+  #early: WireMessage[] | undefined = [];
+  #closing: Promise<OutputVariables | undefined> | undefined;
+
+  /** @param sessionId For logs. */
+  constructor(apps: readonly App[], timeouts: AppTimeouts, sessionId: string) {
+    this.#members = apps.map((app) => new Member(app));
+    this.#timeouts = timeouts;
+    this.#sessionId = sessionId;
+  }
+
+  /**
+   * Opens all apps at once. Never rejects, and settles in time.
+   *
+   * @returns What the apps that are in want the answer to say, in the order of the apps.
+   */
+  async open(call: Call): Promise<OpenPreferences[]> {
+    await Promise.all(this.#members.map((member) => this.#open(member, call)));
+    for (const message of this.#early ?? []) this.report("message", message);
+    this.#early = undefined;
+    return this.#members.flatMap(({ handler }) =>
+      handler === undefined ? [] : [handler.preferences ?? {}]
+    );
+  }
+
+  /** Languages of all apps, each once, in the order of the apps. */
+  get supportedLanguages(): readonly string[] {
+    const tags = new Map<string, string>();
+    for (const { app } of this.#members) {
+      for (const tag of app.supportedLanguages ?? []) {
+        if (!tags.has(tag.toLowerCase())) tags.set(tag.toLowerCase(), tag);
+      }
+    }
+    return [...tags.values()];
+  }
+
+  /** Tells all apps about a message; those that open later get it then. */
+  message(message: WireMessage): void {
+    if (this.#early === undefined) this.report("message", message);
+    else if (this.#early.length < MAX_EARLY_MESSAGES) this.#early.push(message);
+  }
+
+  /** Tells all apps that something happened. Never throws. */
+  report<K extends Report>(
+    what: K,
+    ...details: Parameters<NonNullable<CallHandler[K]>>
+  ): void {
+    for (const member of this.#members) {
+      const { handler } = member;
+      if (handler === undefined || handler[what] === undefined) continue;
+      if (member.failed && what !== "ended") continue;
+      try {
+        const report = handler[what] as (...details: unknown[]) => unknown;
+        const result = report.apply(handler, details);
+        // Not promised by the interface, but nothing keeps a handler from being async.
+        if (result instanceof Promise) result.catch((error) => this.#fail(member, what, error));
+      } catch (error) {
+        this.#fail(member, what, error);
+      }
+    }
+  }
+
+  /**
+   * Closes all apps at once. Never rejects, settles in time, and does it once: called again, it
+   * gives the same promise.
+   *
+   * @returns What they have for the call flow; of two values of one name, the later app's.
+   */
+  close(end: CallEnd): Promise<OutputVariables | undefined> {
+    return this.#closing ??= this.#closeAll(end);
+  }
+
+  async #open(member: Member, call: Call): Promise<void> {
+    const { app } = member;
+    const context = { app: app.name, sessionId: this.#sessionId };
+    let waiting = true;
+    const opening = (async () => {
+      const handler = await app.open(call, this.#abort.signal);
+      if (waiting && this.#closing === undefined) member.handler = handler;
+      else await handler?.close?.({ how: "left_out" });
+      return true;
+    })().catch((error) => {
+      log.error("App {app} failed to open, and is left out of {sessionId}", { ...context, error });
+      return true;
+    });
+    if (await withDeadline(opening, this.#timeouts.openMs) === undefined) {
+      log.error("App {app} did not open in time, and is left out of {sessionId}", context);
+    }
+    waiting = false;
+  }
+
+  async #closeAll(end: CallEnd): Promise<OutputVariables | undefined> {
+    this.#abort.abort(new DOMException("The call has ended", "AbortError"));
+    const answers = await Promise.all(this.#members.map((member) => this.#close(member, end)));
+    const variables = answers.map((answer) => answer?.outputVariables).filter((some) => some);
+    return variables.length === 0 ? undefined : Object.assign({}, ...variables);
+  }
+
+  async #close(member: Member, end: CallEnd): Promise<CloseAnswer | undefined> {
+    const { app, handler } = member;
+    const context = { app: app.name, sessionId: this.#sessionId };
+    try {
+      const closing = (async () => await handler?.close?.(end) ?? {})();
+      const answer = await withDeadline(closing, this.#timeouts.closeMs);
+      if (answer === undefined) log.error("App {app} did not close {sessionId} in time", context);
+      return answer;
+    } catch (error) {
+      log.error("App {app} failed to close {sessionId}", { ...context, error });
+      return undefined;
+    }
+  }
+
+  #fail(member: Member, what: Report, error: unknown): void {
+    if (member.failed) return;
+    member.failed = true;
+    log.error("App {app} failed in {what}, and is left out of {sessionId} from now on", {
+      app: member.app.name,
+      what,
+      sessionId: this.#sessionId,
+      error,
+    });
+  }
+}

@@ -1,0 +1,318 @@
+/**
+ * The transport adapter: one WebSocket, one session, and the apps of the call.
+ *
+ * The only code that touches a socket. It feeds frames in, hands events to the apps, and writes
+ * what the session asks it to write; it decides nothing about the protocol.
+ */
+import { getLogger } from "@logtape/logtape";
+import type { Call, CallEnd } from "../app/app.ts";
+import { AudioFrame } from "../app/audio_frame.ts";
+import type { OpenParameters, ServerSession, ServerSessionEvent } from "../protocol/mod.ts";
+import type { AppGroup } from "./app_group.ts";
+import type { ConnectionIdentity } from "./authenticator.ts";
+import { combinePreferences } from "./preferences.ts";
+import type { Ticker, Ticking } from "./ticker.ts";
+
+const log = getLogger(["audiohook", "connection"]);
+
+/** What may wait in the socket; more means that the client doesn't read. */
+const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+/** How often apps tick. */
+const APP_TICK_MS = 1000;
+
+/** What a {@link Connection} is made of. */
+export interface ConnectionParts {
+  /** Just upgraded; the adapter sets all its handlers. */
+  readonly socket: WebSocket;
+  /** Just made. */
+  readonly session: ServerSession;
+  readonly apps: AppGroup;
+  readonly ticker: Ticker;
+  readonly identity: ConnectionIdentity;
+  /** Path and query of the connection request. */
+  readonly requestTarget: string;
+}
+
+/** A connection, from the upgrade to its end. */
+export class Connection implements Ticking {
+  readonly #parts: ConnectionParts;
+  readonly #ended = Promise.withResolvers<void>();
+  #isProbe = false;
+  #isOver = false;
+  #hasDefect = false;
+  #refusals = 0;
+  #nextAppTickMs: number;
+
+  /** Takes the socket over. */
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.#nextAppTickMs = performance.now() + APP_TICK_MS;
+    const { socket, ticker } = parts;
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = (event) => this.#guard(() => this.#receive(event.data));
+    socket.onclose = () => this.#guard(() => this.#end());
+    // `close` follows; the error itself says no more than that.
+    socket.onerror = (event) => event.preventDefault();
+    ticker.add(this);
+  }
+
+  /** Settles when the connection is over and all apps have finished with it, or had their time. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Asks the client to go elsewhere, because this server stops. */
+  shutdown(): void {
+    this.#disconnect("The server is shutting down");
+  }
+
+  /** Ends the connection without the client. */
+  hangUp(): void {
+    this.#parts.socket.close();
+    // Its `close` event may take long, or never come.
+    this.#end();
+  }
+
+  /** Time has passed. */
+  tick(nowMs: number): void {
+    this.#guard(() => {
+      if (nowMs >= this.#parts.session.deadlineMs) {
+        this.#parts.session.tick(nowMs);
+        this.#pump();
+      }
+      if (nowMs >= this.#nextAppTickMs) {
+        this.#nextAppTickMs = nowMs + APP_TICK_MS;
+        this.#parts.apps.report("tick");
+      }
+    });
+  }
+
+  #receive(data: unknown): void {
+    const { session, apps } = this.#parts;
+    if (typeof data === "string") {
+      session.receiveText(data, performance.now());
+      this.#logMessage("client", data);
+      this.#pump();
+    } else if (data instanceof ArrayBuffer) {
+      const bytes = new Uint8Array(data);
+      const positionSamples = session.receiveAudio(bytes, performance.now());
+      if (positionSamples < 0) this.#pump();
+      else if (bytes.length > 0 && session.media !== undefined) {
+        apps.report("audio", new AudioFrame(bytes, positionSamples, session.media));
+      }
+    }
+  }
+
+  /** Writes what there is to write, then tells what there is to tell, until nothing is left. */
+  #pump(): void {
+    this.#write();
+    for (
+      let events = this.#parts.session.takeEvents();
+      events.length > 0;
+      events = this.#parts.session.takeEvents()
+    ) {
+      for (const event of events) this.#handle(event);
+      this.#write();
+    }
+  }
+
+  #write(): void {
+    const { session, socket } = this.#parts;
+    for (const frame of session.takeOutput()) {
+      if (socket.readyState !== WebSocket.OPEN) return;
+      // The bytes are the app's own, or the session's copy; nobody changes them.
+      socket.send(frame as string | Uint8Array<ArrayBuffer>);
+      if (typeof frame === "string") this.#logMessage("server", frame);
+    }
+    if (socket.bufferedAmount <= MAX_BUFFERED_BYTES || this.#isOver) return;
+    log.warning("The client of {sessionId} does not read: the connection is ended", this.#context);
+    this.hangUp();
+  }
+
+  #logMessage(from: "client" | "server", text: string): void {
+    const { positionSamples } = this.#parts.session;
+    this.#parts.apps.message({ from, text, timeMs: Date.now(), positionSamples });
+  }
+
+  #handle(event: ServerSessionEvent): void {
+    const { session, apps } = this.#parts;
+    const context = this.#context;
+    switch (event.type) {
+      case "open":
+        return this.#open(event.parameters, event.isProbe);
+      case "close":
+        void this.#close(event.reason);
+        return;
+      case "gap":
+        return apps.report("gap", event);
+      case "paused":
+      case "resumed":
+        return apps.report(event.type);
+      case "update": {
+        const refusals = this.#refusals;
+        apps.report("update", event.language);
+        // An app that paused or disconnected has given the answer.
+        if (refusals === this.#refusals && session.state === "open") {
+          session.updated(performance.now());
+        }
+        return;
+      }
+      case "dtmf":
+        return apps.report("dtmf", event.digit);
+      case "playback":
+        return apps.report("playback", event.state);
+      case "error":
+        log.warning("The client of {sessionId} reports error {code}", {
+          ...context,
+          code: event.code,
+          retryAfterMs: event.retryAfterMs,
+        });
+        return;
+      case "unknown":
+        log.info("Ignored a message of unknown type {messageType} in {sessionId}", {
+          ...context,
+          messageType: event.messageType,
+        });
+        return;
+      case "violation":
+        log.warning("The client of {sessionId} broke the protocol: {info}", {
+          ...context,
+          info: event.info,
+        });
+        return;
+      case "hangup":
+        log.warning("Ending the connection of {sessionId}: {info}", {
+          ...context,
+          info: event.info,
+        });
+        this.hangUp();
+    }
+  }
+
+  #open(parameters: OpenParameters, isProbe: boolean): void {
+    const { session, apps } = this.#parts;
+    if (isProbe) {
+      this.#isProbe = true;
+      log.info("Connection probe {sessionId}", this.#context);
+      session.opened({ supportedLanguages: apps.supportedLanguages }, performance.now());
+      return;
+    }
+    void apps.open(this.#call(parameters)).then((preferences) =>
+      this.#guard(() => {
+        // The client may have closed meanwhile, or an app refused the call.
+        if (session.state !== "opening") return;
+        session.opened({
+          ...combinePreferences(parameters.media, preferences),
+          supportedLanguages: apps.supportedLanguages,
+        }, performance.now());
+        this.#write();
+        log.info("Session {sessionId} is open", this.#context);
+        apps.report("opened", session.media);
+        this.#pump();
+      })
+    );
+  }
+
+  async #close(reason: string): Promise<void> {
+    const { session, apps } = this.#parts;
+    const outputVariables = this.#isProbe ? undefined : await apps.close({ how: "closed", reason });
+    this.#guard(() => {
+      // The session sends `closed` by itself if that took too long.
+      if (session.state === "closing" || session.state === "withdrawing") {
+        session.closed(outputVariables, performance.now());
+      }
+      this.#pump();
+      log.info("Session {sessionId} is closed: {reason}", { ...this.#context, reason });
+    });
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { session, apps, ticker } = this.#parts;
+    ticker.delete(this);
+    if (session.state !== "closed" && session.state !== "idle") {
+      log.warning("The connection of {sessionId} ended while {state}", {
+        ...this.#context,
+        state: session.state,
+      });
+    }
+    const end: CallEnd = { how: "lost" };
+    // If `close` came before, this waits for what it began.
+    void (this.#isProbe ? Promise.resolve() : apps.close(end)).then(() => {
+      apps.report("ended");
+      this.#ended.resolve();
+    });
+  }
+
+  #call(parameters: OpenParameters): Call {
+    const { session, identity, requestTarget } = this.#parts;
+    const ask = (request: (nowMs: number) => void) => {
+      request(performance.now());
+      this.#write();
+    };
+    return {
+      sessionId: identity.sessionId,
+      organizationId: identity.organizationId,
+      correlationId: identity.correlationId,
+      requestTarget,
+      conversationId: parameters.conversationId,
+      participant: parameters.participant,
+      language: parameters.language,
+      offers: parameters.media,
+      customConfig: parameters.customConfig,
+      inputVariables: parameters.inputVariables,
+      get media() {
+        return session.media;
+      },
+      get positionSamples() {
+        return session.positionSamples;
+      },
+      get paused() {
+        return session.paused;
+      },
+      sendEvent: (...entities) => ask((nowMs) => session.sendEvent(entities, nowMs)),
+      pause: () => {
+        ask((nowMs) => session.pause(nowMs));
+        this.#refusals++;
+      },
+      resume: () => ask((nowMs) => session.resume(nowMs)),
+      disconnect: (reason, { info, outputVariables } = {}) => {
+        ask((nowMs) => session.disconnect(reason, info, outputVariables, nowMs));
+        this.#refusals++;
+      },
+      play: (frame) => ask((nowMs) => session.play(frame, nowMs)),
+    };
+  }
+
+  get #context(): { sessionId: string; correlationId: string | undefined } {
+    const { sessionId, correlationId } = this.#parts.identity;
+    return { sessionId, correlationId };
+  }
+
+  /** Nothing that goes wrong in one session may reach another, or end the process. */
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      log.fatal("Defect in session {sessionId}: please report it", { ...this.#context, error });
+      // The client has a right to `disconnect`, unless that is what fails.
+      if (this.#hasDefect) this.hangUp();
+      else {
+        this.#hasDefect = true;
+        this.#disconnect("Internal error");
+      }
+    }
+  }
+
+  #disconnect(info: string): void {
+    this.#guard(() => {
+      const { session } = this.#parts;
+      if (session.state !== "idle" && session.state !== "opening" && session.state !== "open") {
+        return;
+      }
+      session.disconnect("error", info, undefined, performance.now());
+      this.#pump();
+    });
+  }
+}

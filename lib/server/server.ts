@@ -1,0 +1,226 @@
+/**
+ * The HTTP server: routes, authentication, upgrade, and the sessions that run.
+ *
+ * Apps and stores are handed in. Must not import a concrete one.
+ */
+import { getLogger } from "@logtape/logtape";
+import { STATUS_CODE } from "@std/http/status";
+import type { App } from "../app/app.ts";
+import {
+  type Keyring,
+  languageSchema,
+  MemoryNonceStore,
+  type NonceStore,
+  ServerSession,
+  type ServerSessionLimits,
+} from "../protocol/mod.ts";
+import { APP_TIMEOUTS, AppGroup, type AppTimeouts } from "./app_group.ts";
+import { Authenticator, type ConnectionIdentity } from "./authenticator.ts";
+import { Connection } from "./connection.ts";
+import { withDeadline } from "./deadline.ts";
+import { requestTargetOf } from "./request_target.ts";
+import { Ticker } from "./ticker.ts";
+
+const log = getLogger(["audiohook", "server"]);
+
+/** What a server needs. */
+export interface ServerOptions {
+  /** Host name or IP address to listen on; 127.0.0.1 unless given. */
+  readonly hostname?: string;
+  /** TCP port; 0, the default, is any free one. */
+  readonly port?: number;
+  /** Path of the endpoint, without a slash at its end. Paths below it are served too. */
+  readonly path?: string;
+  /** API keys and client secrets of those who may connect. */
+  readonly keyring: Keyring;
+  /** What is done with calls; several apps share a session. */
+  readonly apps: readonly App[];
+  /** Remembers nonces; by default in memory. */
+  readonly nonces?: NonceStore;
+  /** What clients sign as the authority, if a proxy changes the `Host` header. */
+  readonly publicAuthority?: string;
+  /** How long a refusal takes at least; 500 ms by default. */
+  readonly authFailureDelayMs?: number;
+  /** How long apps may take. */
+  readonly appTimeouts?: Partial<AppTimeouts>;
+  /** Times and rates of sessions. */
+  readonly sessionLimits?: Partial<ServerSessionLimits>;
+}
+
+/** A server that runs. */
+export interface AudioHookServer {
+  /** Where it listens. */
+  readonly addr: Deno.NetAddr;
+  /** How many connections there are. */
+  readonly connectionCount: number;
+  /** Settles when it has stopped. */
+  readonly finished: Promise<void>;
+  /**
+   * Stops: refuses new connections, asks the clients of running sessions to go elsewhere, waits
+   * for them and their apps, and ends what is left after the timeout.
+   *
+   * @param timeoutMs Unless given, what a session needs at most: 20 s.
+   */
+  shutdown(timeoutMs?: number): Promise<void>;
+}
+
+/** Path of the endpoint, unless configured. */
+export const DEFAULT_PATH = "/api/v1/audiohook/ws";
+
+/**
+ * Starts a server.
+ *
+ * @throws {Deno.errors.AddrInUse} And other errors of `Deno.serve`, if it cannot listen.
+ * @throws {TypeError} If an app's supported languages are no language tags.
+ * @example A server without apps: it opens sessions, and forgets what it hears
+ * ```ts
+ * import { Keyring, startServer } from "@audiohook/server";
+ *
+ * const secret = crypto.getRandomValues(new Uint8Array(32));
+ * const keyring = await Keyring.create(new Map([["my-api-key", secret]]));
+ * const server = startServer({ keyring, apps: [] });
+ * console.log(`Listening on port ${server.addr.port}`);
+ * await server.shutdown();
+ * ```
+ */
+export function startServer(options: ServerOptions): AudioHookServer {
+  const {
+    hostname = "127.0.0.1",
+    port = 0,
+    path = DEFAULT_PATH,
+    keyring,
+    apps,
+    nonces = new MemoryNonceStore(),
+    publicAuthority,
+    authFailureDelayMs = 500,
+    sessionLimits,
+  } = options;
+  checkLanguages(apps);
+  const appTimeouts = { ...APP_TIMEOUTS, ...options.appTimeouts };
+  const authenticator = new Authenticator({ keyring, nonces, publicAuthority });
+  const ticker = new Ticker();
+  const connections = new Set<Connection>();
+  let isStopping = false;
+
+  function upgrade(
+    request: Request,
+    requestTarget: string,
+    identity: ConnectionIdentity,
+  ): Response {
+    let upgraded: Deno.WebSocketUpgrade;
+    try {
+      // The session knows better when a client is gone, and it is the client who ends connections.
+      upgraded = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+    } catch (error) {
+      log.info("Bad WebSocket handshake", { error });
+      return text(STATUS_CODE.BadRequest, "Bad WebSocket handshake");
+    }
+    const { socket, response } = upgraded;
+    const { sessionId, organizationId, correlationId } = identity;
+    const nowMs = performance.now();
+    const session = new ServerSession({
+      id: sessionId,
+      organizationId,
+      nowMs,
+      limits: sessionLimits,
+    });
+    const connection = new Connection({
+      socket,
+      session,
+      apps: new AppGroup(apps, appTimeouts, sessionId),
+      ticker,
+      identity,
+      requestTarget,
+    });
+    connections.add(connection);
+    void connection.ended.then(() => connections.delete(connection));
+    log.info("Connection for {sessionId}", { sessionId, organizationId, correlationId });
+    return response;
+  }
+
+  async function connect(request: Request, requestTarget: string): Promise<Response> {
+    if (request.method !== "GET") {
+      return text(STATUS_CODE.MethodNotAllowed, "Expected GET", { allow: "GET" });
+    }
+    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+      return text(STATUS_CODE.UpgradeRequired, "Expected a WebSocket", { upgrade: "websocket" });
+    }
+    if (isStopping) return unavailable();
+    const startMs = performance.now();
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    const result = await authenticator.authenticate(requestTarget, request.headers, nowSeconds);
+    if (result.outcome === "refused") {
+      log.warning("Refused a connection: {reason}", { reason: result.reason });
+      const elapsedMs = performance.now() - startMs;
+      await new Promise((resolve) => setTimeout(resolve, authFailureDelayMs - elapsedMs));
+      return new Response(null, { status: STATUS_CODE.Unauthorized });
+    }
+    if (isStopping) return unavailable();
+    return upgrade(request, requestTarget, result.identity);
+  }
+
+  function handle(request: Request): Response | Promise<Response> {
+    const requestTarget = requestTargetOf(request);
+    const [pathname = ""] = requestTarget.split("?", 1);
+    if (pathname === path || pathname.startsWith(`${path}/`)) {
+      return connect(request, requestTarget);
+    }
+    if (pathname !== "/healthz") return text(STATUS_CODE.NotFound, "Not found");
+    if (request.method === "GET" || request.method === "HEAD") return text(STATUS_CODE.OK, "ok");
+    return text(STATUS_CODE.MethodNotAllowed, "Expected GET", { allow: "GET, HEAD" });
+  }
+
+  const server = Deno.serve({
+    hostname,
+    port,
+    onListen: () => {},
+    onError(error) {
+      // A request that is no good as a WebSocket handshake; anything else is a defect of ours.
+      if (error instanceof TypeError) {
+        return text(STATUS_CODE.BadRequest, "Bad WebSocket handshake");
+      }
+      log.fatal("Defect in the HTTP server: please report it", { error });
+      return text(STATUS_CODE.InternalServerError, "Internal error");
+    },
+  }, handle);
+
+  return {
+    addr: server.addr,
+    finished: server.finished,
+    get connectionCount() {
+      return connections.size;
+    },
+    async shutdown(timeoutMs = 20_000) {
+      isStopping = true;
+      for (const connection of connections) connection.shutdown();
+      const ended = Promise.all([...connections].map((connection) => connection.ended));
+      await withDeadline(ended, timeoutMs);
+      const rest = [...connections];
+      for (const connection of rest) connection.hangUp();
+      await Promise.all(rest.map((connection) => connection.ended));
+      await server.shutdown();
+    },
+  };
+}
+
+function text(status: number, body: string, headers: Record<string, string> = {}): Response {
+  return new Response(`${body}\n`, {
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8", ...headers },
+  });
+}
+
+function unavailable(): Response {
+  return text(STATUS_CODE.ServiceUnavailable, "The server is shutting down", {
+    "retry-after": "5",
+  });
+}
+
+function checkLanguages(apps: readonly App[]): void {
+  for (const app of apps) {
+    for (const tag of app.supportedLanguages ?? []) {
+      if (languageSchema.safeParse(tag).success) continue;
+      throw new TypeError(`App ${app.name} supports "${tag}", which is not a language tag`);
+    }
+  }
+}

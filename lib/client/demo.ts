@@ -1,0 +1,69 @@
+/**
+ * `deno task demo`: one call from the first byte to the finished recording.
+ *
+ * The server is started by main.ts, and handed in as an address. Imports its neighbours.
+ */
+import { join } from "node:path";
+import { parseWav } from "../audio/mod.ts";
+import { CallAudio } from "./call_audio.ts";
+import { reportCall } from "./report_call.ts";
+import { Terminal } from "./terminal.ts";
+
+/** What the demo calls. */
+export interface DemoOptions {
+  /** A server that runs. */
+  readonly url: URL;
+  readonly apiKey: string;
+  /** Empty: the request is not signed. */
+  readonly clientSecret: Uint8Array;
+  /** Where it keeps recordings. */
+  readonly recordingsDir: string;
+  /** Path of what is said. */
+  readonly wav: string;
+}
+
+/** 43 seconds of call in about 4. */
+const DEMO_SPEED = 10;
+
+/**
+ * Places a call, and compares what was recorded with what was said.
+ *
+ * @returns Whether it is the same.
+ */
+export async function runDemo(options: DemoOptions): Promise<boolean> {
+  const terminal = new Terminal();
+  const wav = await Deno.readFile(options.wav);
+  const audio = CallAudio.fromWav(wav);
+  const { sessionId, outcome } = await reportCall({
+    ...options,
+    audio,
+    speed: DEMO_SPEED,
+    format: "PCMU",
+  });
+  if (outcome.failure !== undefined) return false;
+  const path = await findRecording(options.recordingsDir, `${sessionId}.wav`);
+  if (path === undefined) {
+    terminal.print(`There is no recording of ${sessionId} in ${options.recordingsDir}`);
+    return false;
+  }
+  terminal.print(`\nThe recording: ${path}`);
+  const said = parseWav(wav).data;
+  const recorded = parseWav(await Deno.readFile(path)).data;
+  const isSame = said.length === recorded.length &&
+    said.every((byte, index) => byte === recorded[index]);
+  terminal.print(
+    isSame
+      ? `All ${recorded.length} bytes of its audio are those of ${options.wav}`
+      : `Its audio differs from ${options.wav}`,
+  );
+  return isSame;
+}
+
+/** Looks into the folder of each day: a call may end on another day than it began. */
+async function findRecording(folder: string, name: string): Promise<string | undefined> {
+  for await (const day of Deno.readDir(folder)) {
+    const path = join(folder, day.name, name);
+    if (await Deno.stat(path).then(() => true, () => false)) return path;
+  }
+  return undefined;
+}

@@ -1,0 +1,231 @@
+/**
+ * Places one call, as Genesys Cloud would: connects, opens, streams, closes.
+ *
+ * The client's transport adapter: it owns the socket and the one timer, and drives a
+ * {@link ClientSession}. Imports the protocol and its neighbours.
+ */
+import {
+  bytesPerSampleFrame,
+  ClientSession,
+  type ClientSessionEvent,
+  type Media,
+  type OpenParameters,
+  SAMPLE_RATE,
+} from "../protocol/mod.ts";
+import type { CallAudio } from "./call_audio.ts";
+import { connectionHeaders, type ConnectionRequest } from "./connection_request.ts";
+
+/** How a call is placed. */
+export interface PlaceCallOptions {
+  /** Where, and as whom. */
+  readonly request: ConnectionRequest;
+  /** What is said. */
+  readonly audio: CallAudio;
+  /** What `open` says. */
+  readonly open: OpenParameters;
+  /** 1 is real time, 2 twice as fast. */
+  readonly speed: number;
+  /** Length of a frame in samples; 800, which is 100 ms, unless given. */
+  readonly frameSamples?: number;
+  /** Ends the call early, by `close`. */
+  readonly signal?: AbortSignal;
+  /** Called for all that the server does. */
+  readonly onEvent?: (event: ClientSessionEvent) => void;
+  /** Called for each frame of the bot's voice. */
+  readonly onAudio?: (frame: Uint8Array) => void;
+  /** Called as the call goes on, with how many samples are through. */
+  readonly onProgress?: (positionSamples: number) => void;
+}
+
+/** How a call ended. */
+export interface CallOutcome {
+  /** Why it failed: `undefined` if it ended with `closed`, and the server kept to the protocol. */
+  readonly failure: string | undefined;
+  /** How far the stream came, in samples. */
+  readonly positionSamples: number;
+  /** Round trips of the pings, in milliseconds. */
+  readonly roundTripsMs: readonly number[];
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/** From our closing of the socket to its end. */
+const END_TIMEOUT_MS = 5_000;
+const DEFAULT_FRAME_SAMPLES = 800;
+/** More than that waits in the socket: the server or the network is too slow for this speed. */
+const MAX_BUFFERED_BYTES = 1024 * 1024;
+/** So that messages are read, however fast frames are due. */
+const MAX_FRAMES_AT_ONCE = 100;
+
+/** Places a call. Never rejects: what goes wrong is the outcome. */
+export async function placeCall(options: PlaceCallOptions): Promise<CallOutcome> {
+  const headers = await connectionHeaders(options.request, Math.floor(Date.now() / 1000));
+  return await new CallInProgress(options, headers).outcome;
+}
+
+class CallInProgress {
+  readonly #options: PlaceCallOptions;
+  readonly #socket: WebSocket;
+  readonly #session: ClientSession;
+  readonly #outcome = Promise.withResolvers<CallOutcome>();
+  readonly #roundTripsMs: number[] = [];
+  readonly #onAbort = () => this.#close();
+  #bytes = new Uint8Array();
+  #frameBytes = 0;
+  #offset = 0;
+  #nextFrameMs = Infinity;
+  #timer: ReturnType<typeof setTimeout>;
+  #violation: string | undefined;
+  #failure: string | undefined = "The connection ended before the session was closed";
+
+  constructor(options: PlaceCallOptions, headers: Record<string, string>) {
+    this.#options = options;
+    this.#session = new ClientSession({ id: options.request.sessionId });
+    this.#socket = new WebSocket(options.request.url, { headers });
+    this.#socket.binaryType = "arraybuffer";
+    this.#socket.onopen = () => this.#onConnected();
+    this.#socket.onmessage = (event) => this.#onMessage(event.data);
+    this.#socket.onerror = (event) => {
+      event.preventDefault();
+      if (this.#session.state !== "idle") return;
+      const why = event instanceof ErrorEvent ? `: ${event.message}` : "";
+      this.#failure = `Cannot connect to ${options.request.url}${why}`;
+    };
+    this.#socket.onclose = () => this.#end();
+    this.#timer = setTimeout(
+      () => this.#hangUp("The connection took too long"),
+      CONNECT_TIMEOUT_MS,
+    );
+    options.signal?.addEventListener("abort", this.#onAbort);
+    if (options.signal?.aborted) this.#close();
+  }
+
+  get outcome(): Promise<CallOutcome> {
+    return this.#outcome.promise;
+  }
+
+  #onConnected(): void {
+    this.#session.open(this.#options.open, performance.now());
+    this.#work();
+  }
+
+  #onMessage(data: unknown): void {
+    if (typeof data === "string") {
+      this.#session.receiveText(data, performance.now());
+    } else if (data instanceof ArrayBuffer) {
+      const frame = new Uint8Array(data);
+      if (this.#session.receiveAudio(frame, performance.now())) this.#options.onAudio?.(frame);
+    }
+    this.#work();
+  }
+
+  /** Does all that is due, and sets the timer for what is due next. */
+  #work(): void {
+    const nowMs = performance.now();
+    if (nowMs >= this.#session.deadlineMs) this.#session.tick(nowMs);
+    this.#handleEvents();
+    this.#sendAudio(nowMs);
+    this.#write();
+    clearTimeout(this.#timer);
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    const frameMs = this.#session.state === "open" ? this.#nextFrameMs : Infinity;
+    const dueMs = Math.min(frameMs, this.#session.deadlineMs);
+    if (dueMs === Infinity) return;
+    this.#timer = setTimeout(() => this.#work(), Math.max(0, dueMs - performance.now()));
+  }
+
+  #write(): void {
+    for (const frame of this.#session.takeOutput()) {
+      if (this.#socket.readyState !== WebSocket.OPEN) return;
+      this.#socket.send(frame as string | Uint8Array<ArrayBuffer>);
+    }
+  }
+
+  #sendAudio(nowMs: number): void {
+    const { audio, speed, frameSamples = DEFAULT_FRAME_SAMPLES, onProgress } = this.#options;
+    const frameMs = frameSamples * 1000 / SAMPLE_RATE / speed;
+    for (let sent = 0; this.#session.state === "open" && this.#nextFrameMs <= nowMs; sent++) {
+      if (sent === MAX_FRAMES_AT_ONCE || this.#socket.bufferedAmount > MAX_BUFFERED_BYTES) {
+        this.#nextFrameMs = nowMs + frameMs;
+        return;
+      }
+      if (this.#session.media === undefined) {
+        // Nobody listens; the call takes its time all the same.
+        this.#session.discard(Math.min(frameSamples, audio.samples - this.#offset));
+        this.#offset += frameSamples;
+      } else {
+        const frame = this.#bytes.subarray(this.#offset, this.#offset + this.#frameBytes);
+        this.#session.sendAudio(frame);
+        this.#offset += frame.length;
+        this.#write();
+      }
+      this.#nextFrameMs += frameMs;
+      onProgress?.(this.#session.positionSamples);
+      if (this.#session.positionSamples >= audio.samples) this.#close();
+    }
+  }
+
+  #handleEvents(): void {
+    for (
+      let events = this.#session.takeEvents();
+      events.length > 0;
+      events = this.#session.takeEvents()
+    ) {
+      for (const event of events) {
+        this.#options.onEvent?.(event);
+        this.#handle(event);
+      }
+    }
+  }
+
+  #handle(event: ClientSessionEvent): void {
+    switch (event.type) {
+      case "opened":
+        this.#start(this.#session.media);
+        return;
+      case "pong":
+        this.#roundTripsMs.push(event.roundTripMs);
+        return;
+      case "violation":
+        this.#violation ??= `The server broke the protocol: ${event.info}`;
+        return;
+      case "timeout":
+        return this.#hangUp(`The server did not answer in time: no "${event.waitedFor}"`);
+      case "closed":
+        return this.#hangUp(undefined);
+    }
+  }
+
+  #start(media: Media | undefined): void {
+    if (media !== undefined) {
+      const { audio, frameSamples = DEFAULT_FRAME_SAMPLES } = this.#options;
+      this.#bytes = new Uint8Array(audio.bytesFor(media));
+      this.#frameBytes = frameSamples * bytesPerSampleFrame(media);
+    }
+    this.#nextFrameMs = performance.now();
+  }
+
+  #close(): void {
+    const { state } = this.#session;
+    if (state === "idle") return this.#hangUp("The call was cancelled before it was connected");
+    if (state === "opening" || state === "open") this.#session.close("end", performance.now());
+    this.#write();
+  }
+
+  #hangUp(failure: string | undefined): void {
+    this.#failure = failure;
+    this.#write();
+    this.#socket.close();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#end(), END_TIMEOUT_MS);
+  }
+
+  #end(): void {
+    clearTimeout(this.#timer);
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#outcome.resolve({
+      failure: this.#violation ?? this.#failure,
+      positionSamples: this.#session.positionSamples,
+      roundTripsMs: this.#roundTripsMs,
+    });
+  }
+}

@@ -13,6 +13,7 @@ import type {
   OpenPreferences,
   WireMessage,
 } from "../app/app.ts";
+import type { AudioFrame } from "../app/audio_frame.ts";
 import type { OutputVariables } from "../protocol/mod.ts";
 import { withDeadline } from "./deadline.ts";
 
@@ -93,6 +94,19 @@ export class AppGroup {
     else if (this.#early.length < MAX_EARLY_MESSAGES) this.#early.push(message);
   }
 
+  /** Hands a frame to all apps. As {@link AppGroup.report}, without an array for each frame. */
+  audio(frame: AudioFrame): void {
+    for (const member of this.#members) {
+      if (member.failed) continue;
+      try {
+        const result: unknown = member.handler?.audio?.(frame);
+        if (result !== undefined) this.#watch(member, "audio", result);
+      } catch (error) {
+        this.#fail(member, "audio", error);
+      }
+    }
+  }
+
   /** Tells all apps that something happened. Never throws. */
   report<K extends Report>(
     what: K,
@@ -104,9 +118,7 @@ export class AppGroup {
       if (member.failed && what !== "ended") continue;
       try {
         const report = handler[what] as (...details: unknown[]) => unknown;
-        const result = report.apply(handler, details);
-        // Not promised by the interface, but nothing keeps a handler from being async.
-        if (result instanceof Promise) result.catch((error) => this.#fail(member, what, error));
+        this.#watch(member, what, report.apply(handler, details));
       } catch (error) {
         this.#fail(member, what, error);
       }
@@ -161,6 +173,11 @@ export class AppGroup {
       log.error("App {app} failed to close {sessionId}", { ...context, error });
       return undefined;
     }
+  }
+
+  /** The interface has no promises here, but nothing keeps a handler from being async. */
+  #watch(member: Member, what: Report, result: unknown): void {
+    if (result instanceof Promise) result.catch((error) => this.#fail(member, what, error));
   }
 
   #fail(member: Member, what: Report, error: unknown): void {

@@ -39,6 +39,7 @@ export class Connection implements Ticking {
   readonly #ended = Promise.withResolvers<void>();
   #isProbe = false;
   #isOver = false;
+  #isWriting = false;
   #hasDefect = false;
   #refusals = 0;
   #nextAppTickMs: number;
@@ -49,7 +50,14 @@ export class Connection implements Ticking {
     this.#nextAppTickMs = performance.now() + APP_TICK_MS;
     const { socket, ticker } = parts;
     socket.binaryType = "arraybuffer";
-    socket.onmessage = (event) => this.#guard(() => this.#receive(event.data));
+    // Without `#guard`, which would make a closure for each frame.
+    socket.onmessage = (event) => {
+      try {
+        this.#receive(event.data);
+      } catch (error) {
+        this.#onDefect(error);
+      }
+    };
     socket.onclose = () => this.#guard(() => this.#end());
     // `close` follows; the error itself says no more than that.
     socket.onerror = (event) => event.preventDefault();
@@ -98,7 +106,7 @@ export class Connection implements Ticking {
       const positionSamples = session.receiveAudio(bytes, performance.now());
       if (positionSamples < 0) this.#pump();
       else if (bytes.length > 0 && session.media !== undefined) {
-        apps.report("audio", new AudioFrame(bytes, positionSamples, session.media));
+        apps.audio(new AudioFrame(bytes, positionSamples, session.media));
       }
     }
   }
@@ -117,12 +125,22 @@ export class Connection implements Ticking {
   }
 
   #write(): void {
+    // An app that answers a message from within `message` comes back to here: what it sends has a
+    // higher number than what is being sent, and must go out after it.
+    if (this.#isWriting) return;
+    this.#isWriting = true;
     const { session, socket } = this.#parts;
-    for (const frame of session.takeOutput()) {
-      if (socket.readyState !== WebSocket.OPEN) return;
-      // The bytes are the app's own, or the session's copy; nobody changes them.
-      socket.send(frame as string | Uint8Array<ArrayBuffer>);
-      if (typeof frame === "string") this.#logMessage("server", frame);
+    try {
+      for (let output = session.takeOutput(); output.length > 0; output = session.takeOutput()) {
+        for (const frame of output) {
+          if (socket.readyState !== WebSocket.OPEN) break;
+          // The bytes are the app's own, or the session's copy; nobody changes them.
+          socket.send(frame as string | Uint8Array<ArrayBuffer>);
+          if (typeof frame === "string") this.#logMessage("server", frame);
+        }
+      }
+    } finally {
+      this.#isWriting = false;
     }
     if (socket.bufferedAmount <= MAX_BUFFERED_BYTES || this.#isOver) return;
     log.warning("The client of {sessionId} does not read: the connection is ended", this.#context);
@@ -295,14 +313,16 @@ export class Connection implements Ticking {
     try {
       work();
     } catch (error) {
-      log.fatal("Defect in session {sessionId}: please report it", { ...this.#context, error });
-      // The client has a right to `disconnect`, unless that is what fails.
-      if (this.#hasDefect) this.hangUp();
-      else {
-        this.#hasDefect = true;
-        this.#disconnect("Internal error");
-      }
+      this.#onDefect(error);
     }
+  }
+
+  #onDefect(error: unknown): void {
+    log.fatal("Defect in session {sessionId}: please report it", { ...this.#context, error });
+    // The client has a right to `disconnect`, unless that is what fails.
+    if (this.#hasDefect) return this.hangUp();
+    this.#hasDefect = true;
+    this.#disconnect("Internal error");
   }
 
   #disconnect(info: string): void {

@@ -229,6 +229,8 @@ export class ClientSession {
    * @returns Whether it is to be played.
    */
   receiveAudio(frame: Uint8Array, nowMs: number): boolean {
+    // We closed while it was on its way.
+    if (this.#exchange.state === "closing") return false;
     return this.#guard(nowMs, () => {
       if (!this.#exchange.mayReceiveAudio() || this.#media?.channels.length !== 1) {
         throw new RemoteProtocolError("Unexpected audio", { code: 415 });

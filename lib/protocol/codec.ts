@@ -9,6 +9,7 @@ import { CLIENT_PARAMETERS, type ClientMessage } from "./client_messages.ts";
 import { durationSchema } from "./duration.ts";
 import { uuidSchema } from "./identifiers.ts";
 import { LocalProtocolError } from "./protocol_error.ts";
+import { describeProblem } from "./schema_problem.ts";
 import { SERVER_PARAMETERS, type ServerMessage } from "./server_messages.ts";
 import type { Role } from "./transitions.ts";
 
@@ -88,7 +89,7 @@ export function encodeText(
     : SERVER_PARAMETERS;
   const checked = schemas[message.type]?.safeParse(message.parameters);
   if (!checked?.success) {
-    const why = checked === undefined ? "" : `: ${explain(checked.error)}`;
+    const why = checked === undefined ? "" : `: ${describeProblem(checked.error)}`;
     throw new LocalProtocolError(`Cannot send "${message.type}"${why}`);
   }
   const { id, seq, acknowledged, position } = envelope;
@@ -128,7 +129,11 @@ function decode<M>(
   }
   const parsed = envelopeSchema.safeParse(json);
   if (!parsed.success) {
-    return { kind: "invalid", info: `Invalid message: ${explain(parsed.error)}`, ...seqOf(json) };
+    return {
+      kind: "invalid",
+      info: `Invalid message: ${describeProblem(parsed.error)}`,
+      ...seqOf(json),
+    };
   }
   const { id, type, seq, parameters } = parsed.data;
   const envelope: Envelope = "serverseq" in parsed.data
@@ -137,7 +142,7 @@ function decode<M>(
   if (!Object.hasOwn(parameterSchemas, type)) return { kind: "unknown", envelope, type };
   const result = parameterSchemas[type]?.safeParse(parameters);
   if (!result?.success) {
-    const why = result === undefined ? "" : `: ${explain(result.error)}`;
+    const why = result === undefined ? "" : `: ${describeProblem(result.error)}`;
     return { kind: "invalid", info: `Invalid parameters of "${type}"${why}`, seq };
   }
   return { kind: "message", envelope, message: { type, parameters: result.data } as M };
@@ -146,20 +151,6 @@ function decode<M>(
 function seqOf(json: unknown): { seq?: number } {
   const parsed = z.object({ seq: common.seq }).safeParse(json);
   return parsed.success ? { seq: parsed.data.seq } : {};
-}
-
-/** Names the first fault: where, and what was expected. Never a value: it may be personal. */
-function explain(error: z.ZodError): string {
-  const issue = error.issues[0];
-  if (issue === undefined) return "not as expected";
-  const path: string[] = [];
-  for (const key of issue.path) {
-    path.push(String(key));
-    // Below these, the keys are the customer's own words.
-    if (key === "customConfig" || key === "inputVariables") break;
-  }
-  const what = issue.message.replace(/^Invalid input: /, "");
-  return path.length === 0 ? what : `${path.join(".")}: ${what}`;
 }
 
 /** Tells whether a text takes more bytes in UTF-8, without encoding it where that's evident. */

@@ -5,7 +5,7 @@
  * belong to whoever reads them. Imports nothing but zod and its neighbours.
  */
 import { z } from "zod";
-import { durationSchema } from "./duration.ts";
+import { durationSchema, parseDuration } from "./duration.ts";
 import { languageSchema, uuidSchema } from "./identifiers.ts";
 
 const confidence = z.number().min(0).max(1);
@@ -23,7 +23,7 @@ const interpretationSchema = z.looseObject({
   type: z.literal("display"),
   transcript: z.string(),
   tokens: z.array(tokenSchema).refine(
-    (tokens) => new Set(tokens.map((token) => token.offset)).size === tokens.length,
+    (tokens) => new Set(tokens.map(({ offset }) => parseDuration(offset))).size === tokens.length,
     { error: "expected a distinct offset for each token" },
   ).optional(),
 });

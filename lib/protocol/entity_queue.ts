@@ -8,6 +8,7 @@ import { MAX_SENT_TEXT_BYTES } from "./codec.ts";
 import type { EventEntity } from "./entities.ts";
 import { entitySchema } from "./entities.ts";
 import { LocalProtocolError } from "./protocol_error.ts";
+import { describeProblem } from "./schema_problem.ts";
 
 /** Largest entity, in bytes of JSON: an `event` has room for one, and for its envelope. */
 export const MAX_ENTITY_BYTES: number = MAX_SENT_TEXT_BYTES - 512;
@@ -75,8 +76,7 @@ function toWaiting(entity: EventEntity): WaitingEntity {
   const copy: unknown = json === undefined ? undefined : JSON.parse(json);
   const checked = entitySchema.safeParse(copy);
   if (json === undefined || !checked.success) {
-    const issue = checked.error?.issues[0];
-    const where = issue === undefined ? "" : `: ${issue.path.join(".")}: ${issue.message}`;
+    const where = checked.error === undefined ? "" : `: ${describeProblem(checked.error)}`;
     throw new LocalProtocolError(`Cannot send an invalid entity${where}`);
   }
   const bytes = new TextEncoder().encode(json).length + 1;

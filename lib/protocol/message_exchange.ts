@@ -93,8 +93,8 @@ export class MessageExchange<R extends Role> {
   /**
    * Reads a text frame, counts it, and moves to the next state.
    *
-   * @throws {RemoteProtocolError} If it breaks the protocol. It is counted all the same if its
-   * number can be read: the peer goes on from the number that it used.
+   * @throws {RemoteProtocolError} If it breaks the protocol. It is counted all the same: the peer
+   * goes on from the number that it used.
    */
   receive(text: string): Received<R> {
     const decoded =
@@ -102,7 +102,8 @@ export class MessageExchange<R extends Role> {
         ReceivedBy<R>
       >;
     if (decoded.kind === "invalid") {
-      if (decoded.seq !== undefined) this.#count(decoded.seq);
+      // A message is a message, even if its number can't be read: the next one has the next.
+      this.#count(decoded.seq ?? this.#lastReceivedSeq + 1);
       throw new RemoteProtocolError(decoded.info);
     }
     const { id, seq, acknowledged } = decoded.envelope;
@@ -112,7 +113,10 @@ export class MessageExchange<R extends Role> {
       throw new RemoteProtocolError("Invalid message: id is not that of the session");
     }
     if (seq !== expected) {
-      throw new RemoteProtocolError(`Invalid message: expected seq ${expected}, got ${seq}`);
+      // The official client calls a gap a defect of the server.
+      throw new RemoteProtocolError(`Invalid message: expected seq ${expected}, got ${seq}`, {
+        code: this.#role === "client" ? 500 : 400,
+      });
     }
     if (acknowledged > this.#sentSeq) {
       const name = this.#role === "server" ? "serverseq" : "clientseq";

@@ -13,6 +13,8 @@ export class ServerPauses {
   #byClient = false;
   #flowing = true;
   #unanswered: ("pause" | "resume")[] = [];
+  /** How many `pause` were taken as answered since audio flowed, or a `resume` was answered. */
+  #answeredPauses = 0;
 
   /** Our pause: what we asked for last. */
   get byServer(): boolean {
@@ -51,8 +53,13 @@ export class ServerPauses {
   paused(): void {
     this.#flowing = false;
     const request = this.#unanswered.shift();
-    // Unprompted, or in place of `resumed`: the client's own pause holds.
-    if (request !== "pause") this.#byClient = true;
+    if (request === "pause") {
+      this.#answeredPauses++;
+    } else {
+      // Unprompted, or in place of `resumed`: the client's own pause holds.
+      this.#byClient = true;
+      this.#answeredPauses = 0;
+    }
   }
 
   /** The client sent `resumed`. */
@@ -61,10 +68,11 @@ export class ServerPauses {
     this.#byClient = false;
     if (this.#unanswered[0] === "resume") {
       this.#unanswered.shift();
-    } else if (this.#byServer && this.#unanswered.length === 0) {
-      // Our `pause` holds, so this crossed it; and what we took for its answer was the beginning
-      // of the client's own pause, which ended here. The answer is still to come.
-      this.#unanswered.push("pause");
+    } else {
+      // It crossed our `pause`: after that, audio would not flow. So what we took for the answers
+      // to it told of the client's own pause, which ended here; the answers are still to come.
+      for (; this.#answeredPauses > 0; this.#answeredPauses--) this.#unanswered.unshift("pause");
     }
+    this.#answeredPauses = 0;
   }
 }

@@ -9,10 +9,11 @@ import { Recorder } from "./lib/app/recorder.ts";
 import { runDemo } from "./lib/client/demo.ts";
 import { CredentialsError, loadOrCreateCredentials } from "./lib/config/credentials.ts";
 import { loadSettings } from "./lib/config/load_settings.ts";
+import { describeFailure } from "./lib/config/describe_failure.ts";
 import { configureLogging } from "./lib/config/logging.ts";
 import { type Settings, SettingsError } from "./lib/config/settings.ts";
 import { Keyring } from "./lib/protocol/mod.ts";
-import { withDeadline } from "./lib/server/deadline.ts";
+import { withDeadline } from "./lib/app/deadline.ts";
 import { type AudioHookServer, startServer } from "./lib/server/mod.ts";
 import { FileRecordingStore } from "./lib/storage/mod.ts";
 
@@ -28,10 +29,8 @@ const log = getLogger(["audiohook", "main"]);
 
 /** A server, and all that has to be waited for when it stops. */
 interface Running {
-  readonly server: AudioHookServer;
   /** Where clients on this machine reach it. */
   readonly url: URL;
-  readonly recordingsDir: string;
   stop(): Promise<void>;
 }
 
@@ -50,30 +49,42 @@ async function main(args: readonly string[]): Promise<number> {
     reportDefects();
     return isDemo ? await demo(settings) : await serve(settings);
   } catch (error) {
-    const message = explain(error);
-    if (message === undefined) throw error;
-    print(Deno.stderr, message);
+    const isExpected = error instanceof SettingsError || error instanceof CredentialsError;
+    print(Deno.stderr, isExpected ? error.message : Deno.inspect(error));
     return 1;
   }
 }
 
 /** Runs until it is told to stop. */
 async function serve(settings: Settings): Promise<number> {
+  // Before anybody can know that there is something to stop.
+  const stopSignal = listenForStopSignal();
+  const recordingsDir = await makeRecordingsDir(settings);
   const { keys, created } = await loadKeys(settings);
-  const running = await start(settings, keys);
-  const uri = settings.publicAuthority === undefined
-    ? running.url.href
-    : `wss://${settings.publicAuthority}${settings.audiohookPath}`;
-  if (created !== undefined) {
-    // Not by the log: keys never are in it.
-    const out = settings.logFormat === "pretty" ? Deno.stdout : Deno.stderr;
+  // Not by the log: keys never are in it.
+  const out = settings.logFormat === "pretty" ? Deno.stdout : Deno.stderr;
+  const introduce = (url: URL) => {
+    if (created === undefined) return;
+    const { publicAuthority, audiohookPath } = settings;
+    const uri = publicAuthority === undefined
+      ? url.href
+      : `wss://${publicAuthority}${audiohookPath}`;
     print(out, introduction(uri, created.apiKey, created.clientSecret, created.path));
+  };
+  let running: Running;
+  try {
+    running = await start(settings, recordingsDir, keys);
+  } catch (error) {
+    // The next start finds the credentials, and takes them for known.
+    introduce(urlOf(settings.host, settings.port, settings));
+    throw error;
   }
-  log.info("Listening for AudioHook on {uri}; recordings go to {folder}", {
-    uri,
-    folder: running.recordingsDir,
+  introduce(running.url);
+  log.info("Listening for AudioHook on {url}; recordings go to {folder}", {
+    url: running.url.href,
+    folder: recordingsDir,
   });
-  const signal = await stopSignal();
+  const signal = await stopSignal;
   log.info("Stopping because of {signal}", { signal });
   await running.stop();
   log.info("Stopped");
@@ -82,45 +93,72 @@ async function serve(settings: Settings): Promise<number> {
 
 /** Starts on a free port, places a call, and ends. */
 async function demo(settings: Settings): Promise<number> {
+  const recordingsDir = await makeRecordingsDir(settings);
   const { keys } = await loadKeys(settings);
   const [first] = keys;
-  if (first === undefined) return 1;
+  if (first === undefined) throw new SettingsError(["Expected at least one key in AUDIOHOOK_KEYS"]);
   const [apiKey, clientSecret] = first;
   const local = { ...settings, host: "127.0.0.1", port: 0, publicAuthority: undefined };
-  const running = await start(local, keys);
-  const isSame = await runDemo({
-    url: running.url,
-    apiKey,
-    clientSecret: Uint8Array.fromBase64(clientSecret),
-    recordingsDir: running.recordingsDir,
-    wav: join(import.meta.dirname ?? ".", "tests", "testdata", "call.wav"),
-  });
-  await running.stop();
-  return isSame ? 0 : 1;
+  const running = await start(local, recordingsDir, keys);
+  try {
+    const isSame = await runDemo({
+      url: running.url,
+      apiKey,
+      clientSecret: Uint8Array.fromBase64(clientSecret),
+      recordingsDir,
+      wav: join(import.meta.dirname ?? ".", "tests", "testdata", "call.wav"),
+    });
+    return isSame ? 0 : 1;
+  } finally {
+    await running.stop();
+  }
+}
+
+/** The folder for recordings; there is no use in a server that can't write any. */
+async function makeRecordingsDir({ dataDir }: Settings): Promise<string> {
+  const folder = join(dataDir, "recordings");
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.remove(await Deno.makeTempFile({ dir: folder }));
+  } catch (error) {
+    throw new SettingsError([
+      `Cannot use DATA_DIR: expected a folder that can be written, ` +
+      `got ${JSON.stringify(dataDir)} (${describeFailure(error)})`,
+    ]);
+  }
+  return folder;
 }
 
 /** Storage → apps → server. */
-async function start(settings: Settings, keys: ReadonlyMap<string, string>): Promise<Running> {
-  const recordingsDir = join(settings.dataDir, "recordings");
+async function start(
+  settings: Settings,
+  recordingsDir: string,
+  keys: ReadonlyMap<string, string>,
+): Promise<Running> {
   const recorder = new Recorder(new FileRecordingStore(recordingsDir));
   const secrets = new Map(
     [...keys].map(([apiKey, secret]) => [apiKey, Uint8Array.fromBase64(secret)]),
   );
-  const server = startServer({
-    hostname: settings.host,
-    port: settings.port,
-    path: settings.audiohookPath,
-    keyring: await Keyring.create(secrets),
-    apps: [recorder],
-    publicAuthority: settings.publicAuthority,
-    authFailureDelayMs: settings.authFailureDelayMs,
-  });
-  const { hostname, port } = server.addr;
-  const authority = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  const keyring = await Keyring.create(secrets);
+  let server: AudioHookServer;
+  try {
+    server = startServer({
+      hostname: settings.host,
+      port: settings.port,
+      path: settings.audiohookPath,
+      keyring,
+      apps: [recorder],
+      publicAuthority: settings.publicAuthority,
+      authFailureDelayMs: settings.authFailureDelayMs,
+    });
+  } catch (error) {
+    throw new SettingsError([
+      `Cannot listen on HOST ${settings.host}, PORT ${settings.port}: expected an address of this ` +
+      `machine and a port that is free (${describeFailure(error)})`,
+    ]);
+  }
   return {
-    server,
-    url: new URL(`ws://${authority}${settings.audiohookPath}`),
-    recordingsDir,
+    url: urlOf(server.addr.hostname, server.addr.port, settings),
     async stop() {
       await server.shutdown();
       await withDeadline(recorder.finished(), RECORDINGS_TIMEOUT_MS);
@@ -164,21 +202,25 @@ They are kept in ${path}. Genesys Cloud connects by wss: only, at port
 `;
 }
 
-/** Waits for the user's or the system's wish to stop; a second one ends the program at once. */
-function stopSignal(): Promise<Deno.Signal> {
+function urlOf(host: string, port: number, { audiohookPath }: Settings): URL {
+  return new URL(`ws://${host.includes(":") ? `[${host}]` : host}:${port}${audiohookPath}`);
+}
+
+/** The user's or the system's wish to stop; a second one ends the program at once. */
+function listenForStopSignal(): Promise<Deno.Signal> {
   const signals: Deno.Signal[] = Deno.build.os === "windows"
     ? ["SIGINT", "SIGBREAK"]
     : ["SIGINT", "SIGTERM"];
-  return new Promise((resolve) => {
-    let isStopping = false;
-    for (const signal of signals) {
-      Deno.addSignalListener(signal, () => {
-        if (isStopping) Deno.exit(130);
-        isStopping = true;
-        resolve(signal);
-      });
-    }
-  });
+  const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
+  let isStopping = false;
+  for (const signal of signals) {
+    Deno.addSignalListener(signal, () => {
+      if (isStopping) Deno.exit(130);
+      isStopping = true;
+      resolve(signal);
+    });
+  }
+  return promise;
 }
 
 /** A defect in one place must not end the calls of all others. */
@@ -191,21 +233,6 @@ function reportDefects(): void {
     event.preventDefault();
     log.fatal("Defect: an error that nobody handled", { error: event.error });
   });
-}
-
-/** What a user can do about an error; `undefined` if it is a defect. */
-function explain(error: unknown): string | undefined {
-  if (error instanceof SettingsError || error instanceof CredentialsError) return error.message;
-  if (error instanceof Deno.errors.AddrInUse) {
-    return "Cannot listen: the port is in use. Set PORT to another one, or 0 for any free one";
-  }
-  if (error instanceof Deno.errors.AddrNotAvailable) {
-    return "Cannot listen: HOST is not an address of this machine";
-  }
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return `Cannot listen: ${error.message}. Set PORT to one that this user may use`;
-  }
-  return undefined;
 }
 
 function print(to: typeof Deno.stdout | typeof Deno.stderr, text: string): void {

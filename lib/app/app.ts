@@ -91,8 +91,9 @@ export interface CallHandler {
   /** About a second has passed, in any state: for work that waits for time, without a timer. */
   tick?(): void;
   /**
-   * The call ends: no more audio comes, but events may still be sent until the returned promise
-   * settles. It has 8 s (by default), and is called exactly once, whatever happened before.
+   * The call ends: no more audio comes. If the client closed it, events may still be sent until
+   * the returned promise settles. It has 8 s (by default), and is called exactly once, whatever
+   * happened before.
    */
   close?(end: CallEnd): CloseAnswer | void | Promise<CloseAnswer | void>;
   /** The connection is gone, after `close`: no more messages come. */
@@ -116,7 +117,10 @@ export interface OpenPreferences {
 export interface WireMessage {
   /** Who sent it. */
   readonly from: "client" | "server";
-  /** The frame, unchanged; what a client sends need not be JSON. */
+  /**
+   * The frame, unchanged; what a client sends need not be JSON. Of a frame that is larger than the
+   * protocol allows, only the beginning.
+   */
   readonly text: string;
   /** When, in milliseconds since 1970. */
   readonly timeMs: number;

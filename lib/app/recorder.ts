@@ -15,6 +15,7 @@ import {
 import type { RecordingStore } from "../storage/recording_store.ts";
 import type { App, Call, CallEnd, CallHandler, Gap, WireMessage } from "./app.ts";
 import type { AudioFrame } from "./audio_frame.ts";
+import { withDeadline } from "./deadline.ts";
 import { messageLogLine } from "./message_log.ts";
 import type { RecordingMetadata } from "./recording_metadata.ts";
 import { RecordingWriter } from "./recording_writer.ts";
@@ -25,6 +26,10 @@ const log = getLogger(["audiohook", "recorder"]);
 const MAX_GAP_SECONDS = 600;
 /** Longest silence that is written in one call: 60 minutes, in seconds. */
 const MAX_SILENCE_SECONDS = 3600;
+/** How long the end of a call may wait for its recording. */
+const MAX_CLOSE_MS = 1000;
+/** How many messages are kept of a call that was not opened so far. */
+const MAX_EARLY_MESSAGES = 200;
 /** How many gaps the metadata lists. */
 const MAX_LISTED_GAPS = 1000;
 /** Longest message log, in characters. */
@@ -106,7 +111,8 @@ class Recording implements CallHandler {
 
   message(message: WireMessage): void {
     if (this.#writer === undefined) {
-      this.#early.push(message);
+      if (this.#early.length < MAX_EARLY_MESSAGES) this.#early.push(message);
+      else this.#unloggedMessages++;
       return;
     }
     const line = messageLogLine(message);
@@ -136,7 +142,8 @@ class Recording implements CallHandler {
   }
 
   tick(): void {
-    this.#writer?.flush();
+    // What the storage has no time for is better collected in whole chunks.
+    if (this.#writer?.isIdle) this.#writer.flush();
   }
 
   async close(end: CallEnd): Promise<void> {
@@ -149,10 +156,15 @@ class Recording implements CallHandler {
     const dataBytes = this.#recordedSamples * this.#sampleFrameBytes;
     const header = this.#media && createWavHeader(wavFormat(this.#media), dataBytes);
     const padding = new Uint8Array(wavPaddingBytes(dataBytes));
-    const isWritten = await writer.finish(header, padding, () => {
+    const finished = writer.finish(header, padding, () => {
       const metadata = this.#metadata(end, endedMs, durationSamples);
       return JSON.stringify(metadata, null, 2) + "\n";
-    });
+    }).then((isWritten) => this.#reportEnd(writer, isWritten, durationSamples));
+    // Usually it is written when the client hears of the end, but it doesn't wait for a slow disk.
+    await withDeadline(finished, MAX_CLOSE_MS);
+  }
+
+  #reportEnd(writer: RecordingWriter, isWritten: boolean, durationSamples: number): void {
     const { sessionId } = this.#call;
     const { location } = writer;
     if (isWritten) {

@@ -71,6 +71,11 @@ export class RecordingWriter {
     return this.#files?.location;
   }
 
+  /** Whether all that was handed to the storage is written. */
+  get isIdle(): boolean {
+    return !this.#isWorking;
+  }
+
   /** Whether so many bytes more may wait. */
   hasRoom(bytes: number): boolean {
     return this.#waitingAudioBytes + this.#chunkUsed + bytes <= MAX_WAITING_BYTES;
@@ -179,10 +184,11 @@ export class RecordingWriter {
     this.#chunkUsed = 0;
     const offset = this.#audioOffset;
     this.#audioOffset += bytes.length;
-    this.#waitingAudioBytes += bytes.length;
+    // What it takes, which is more than what is used of it.
+    this.#waitingAudioBytes += chunk.length;
     this.#queue(async (files) => {
       await files.writeAudio(offset, bytes);
-      this.#waitingAudioBytes -= bytes.length;
+      this.#waitingAudioBytes -= chunk.length;
       // One to fill while one is written is the normal case.
       if (this.#spareChunks.length === 0) this.#spareChunks.push(chunk);
     });

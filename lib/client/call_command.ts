@@ -6,9 +6,10 @@
 import { parseArgs } from "node:util";
 import { WavFormatError } from "../audio/mod.ts";
 import { CredentialsError, readCredentials } from "../config/credentials.ts";
+import { describeFailure } from "../config/describe_failure.ts";
 import { loadSettings } from "../config/load_settings.ts";
 import { type Settings, SettingsError } from "../config/settings.ts";
-import type { AudioFormat } from "../protocol/mod.ts";
+import { type AudioFormat, isApiKey } from "../protocol/mod.ts";
 import { CallAudio } from "./call_audio.ts";
 import { reportCall } from "./report_call.ts";
 
@@ -125,7 +126,7 @@ function readUrl(text: string | undefined, settings: Settings): URL {
     return new URL(`ws://${authority}${settings.audiohookPath}`);
   }
   const url = URL.parse(text);
-  if (url === null || !["ws:", "wss:"].includes(url.protocol)) {
+  if (url === null || !["ws:", "wss:"].includes(url.protocol) || url.href.includes("#")) {
     throw new UsageError("Expected an address after --url, such as ws://127.0.0.1:8000/path");
   }
   return url;
@@ -138,6 +139,9 @@ async function readKey(
 ): Promise<Pick<CallOptions, "apiKey" | "clientSecret">> {
   if (secret !== undefined && key === undefined) {
     throw new UsageError("Expected --key together with --secret");
+  }
+  if (key !== undefined && !isApiKey(key)) {
+    throw new UsageError("Expected letters, digits, +, /, _ and - after --key");
   }
   if (secret !== undefined && key !== undefined) {
     return { apiKey: key, clientSecret: decodeSecret(secret) };
@@ -169,8 +173,9 @@ async function readFile(path: string): Promise<Uint8Array> {
   try {
     return await Deno.readFile(path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new UsageError(`Expected the path of a WAV file after --wav; there is no ${path}`);
+    throw new UsageError(
+      `Expected the path of a WAV file after --wav, got ${path} (${describeFailure(error)})`,
+    );
   }
 }
 

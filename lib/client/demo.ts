@@ -32,7 +32,11 @@ const DEMO_SPEED = 10;
  */
 export async function runDemo(options: DemoOptions): Promise<boolean> {
   const terminal = new Terminal();
-  const wav = await Deno.readFile(options.wav);
+  const wav = await Deno.readFile(options.wav).catch(() => undefined);
+  if (wav === undefined) {
+    terminal.print(`Cannot read ${options.wav}, which is what the demo says in its call`);
+    return false;
+  }
   const audio = CallAudio.fromWav(wav);
   const { sessionId, outcome } = await reportCall({
     ...options,
@@ -46,7 +50,8 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
     terminal.print(`There is no recording of ${sessionId} in ${options.recordingsDir}`);
     return false;
   }
-  terminal.print(`\nThe recording: ${path}`);
+  terminal.print("");
+  terminal.print(`The recording: ${path}`);
   const said = parseWav(wav).data;
   const recorded = parseWav(await Deno.readFile(path)).data;
   const isSame = said.length === recorded.length &&

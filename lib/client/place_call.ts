@@ -58,8 +58,14 @@ const MAX_FRAMES_AT_ONCE = 100;
 
 /** Places a call. Never rejects: what goes wrong is the outcome. */
 export async function placeCall(options: PlaceCallOptions): Promise<CallOutcome> {
-  const headers = await connectionHeaders(options.request, Math.floor(Date.now() / 1000));
-  return await new CallInProgress(options, headers).outcome;
+  try {
+    const headers = await connectionHeaders(options.request, Math.floor(Date.now() / 1000));
+    return await new CallInProgress(options, headers).outcome;
+  } catch (error) {
+    // The address or a header is not one.
+    const why = error instanceof Error ? error.message : String(error);
+    return { failure: `Cannot connect: ${why}`, positionSamples: 0, roundTripsMs: [] };
+  }
 }
 
 class CallInProgress {
@@ -69,9 +75,9 @@ class CallInProgress {
   readonly #outcome = Promise.withResolvers<CallOutcome>();
   readonly #roundTripsMs: number[] = [];
   readonly #onAbort = () => this.#close();
-  #bytes = new Uint8Array();
-  #frameBytes = 0;
-  #offset = 0;
+  #bytes: Uint8Array = new Uint8Array();
+  #bytesPerSampleFrame = 0;
+  #spokenSamples = 0;
   #nextFrameMs = Infinity;
   #timer: ReturnType<typeof setTimeout>;
   #violation: string | undefined;
@@ -148,19 +154,17 @@ class CallInProgress {
         this.#nextFrameMs = nowMs + frameMs;
         return;
       }
-      if (this.#session.media === undefined) {
-        // Nobody listens; the call takes its time all the same.
-        this.#session.discard(Math.min(frameSamples, audio.samples - this.#offset));
-        this.#offset += frameSamples;
-      } else {
-        const frame = this.#bytes.subarray(this.#offset, this.#offset + this.#frameBytes);
-        this.#session.sendAudio(frame);
-        this.#offset += frame.length;
+      // If nobody listens, the call takes its time all the same.
+      if (this.#session.media !== undefined) {
+        const offset = this.#spokenSamples * this.#bytesPerSampleFrame;
+        const bytes = frameSamples * this.#bytesPerSampleFrame;
+        this.#session.sendAudio(this.#bytes.subarray(offset, offset + bytes));
         this.#write();
       }
       this.#nextFrameMs += frameMs;
-      onProgress?.(this.#session.positionSamples);
-      if (this.#session.positionSamples >= audio.samples) this.#close();
+      this.#spokenSamples = Math.min(this.#spokenSamples + frameSamples, audio.samples);
+      onProgress?.(this.#spokenSamples);
+      if (this.#spokenSamples >= audio.samples) this.#close();
     }
   }
 
@@ -197,9 +201,8 @@ class CallInProgress {
 
   #start(media: Media | undefined): void {
     if (media !== undefined) {
-      const { audio, frameSamples = DEFAULT_FRAME_SAMPLES } = this.#options;
-      this.#bytes = new Uint8Array(audio.bytesFor(media));
-      this.#frameBytes = frameSamples * bytesPerSampleFrame(media);
+      this.#bytes = this.#options.audio.bytesFor(media);
+      this.#bytesPerSampleFrame = bytesPerSampleFrame(media);
     }
     this.#nextFrameMs = performance.now();
   }

@@ -6,6 +6,7 @@
 import {
   type AudioFormat,
   type ClientSessionEvent,
+  isSupportedMedia,
   type OpenParameters,
   SAMPLE_RATE,
 } from "../protocol/mod.ts";
@@ -44,7 +45,7 @@ export async function reportCall(
     organizationId,
     conversationId: crypto.randomUUID(),
     participant: { id: crypto.randomUUID(), ani: "", aniName: "", dnis: "" },
-    media: audio.offers(format).map((offer) => ({ ...offer, channels: [...offer.channels] })),
+    media: audio.offers(format),
     language: "en-US",
   };
   terminal.print(`Calling ${url} (session ${sessionId})`);
@@ -63,8 +64,7 @@ export async function reportCall(
     speed,
     signal,
     onEvent(event) {
-      const line = describe(event);
-      if (line !== undefined) terminal.print(`  ${line}`);
+      for (const line of describe(event)) terminal.print(`  ${line}`);
     },
     onAudio(frame) {
       playedBytes += frame.length;
@@ -91,35 +91,34 @@ export async function reportCall(
   return { sessionId, outcome };
 }
 
-/** What the server did, on one line; nothing for what only matters in numbers. */
-function describe(event: ClientSessionEvent): string | undefined {
+/** What the server did, in lines; none for what only matters in numbers. */
+function describe(event: ClientSessionEvent): string[] {
   switch (event.type) {
     case "opened": {
       const [media] = event.parameters.media;
-      const what = media === undefined
-        ? "no audio"
-        : `${media.format} ${media.channels.join(", ")}`;
-      return `opened: ${what}${event.parameters.startPaused ? ", paused" : ""}`;
+      const what = media !== undefined && isSupportedMedia(media)
+        ? `${media.format} ${media.channels.join(", ")}`
+        : "no audio";
+      return [`opened: ${what}${event.parameters.startPaused ? ", paused" : ""}`];
     }
     case "event":
-      return event.entities.map((entity) => `event: ${entity.type} ${JSON.stringify(entity.data)}`)
-        .join("\n  ");
+      return event.entities.map(({ type, data }) => `event: ${type} ${JSON.stringify(data)}`);
     case "disconnect":
-      return `disconnect: ${JSON.stringify(event.parameters)}`;
+      return [`disconnect: ${JSON.stringify(event.parameters)}`];
     case "reconnect":
-      return `reconnect: ${event.info ?? ""}`;
+      return [`reconnect: ${event.info ?? ""}`];
     case "violation":
-      return `violation: ${event.info}`;
+      return [`violation: ${event.info}`];
     case "unknown":
-      return `unknown message: ${event.messageType}`;
+      return [`unknown message: ${event.messageType}`];
     case "pause":
     case "resume":
     case "updated":
     case "closed":
-      return event.type;
+      return [event.type];
     case "pong":
     case "timeout":
-      return undefined;
+      return [];
   }
 }
 

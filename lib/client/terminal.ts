@@ -13,8 +13,12 @@ export class Terminal {
   #bar = "";
   #printedTenths = 0;
 
-  /** Prints a line. */
-  print(line: string): void {
+  /** Prints a line. What steers a terminal is escaped: the text may be the server's. */
+  print(text: string): void {
+    const line = text.replace(
+      /\p{Cc}/gu,
+      (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    );
     if (this.#isTerminal) write(`\r\x1b[K${line}\n${this.#bar}`);
     else write(`${line}\n`);
   }

@@ -2,15 +2,13 @@
  * API keys and client secrets as an operator writes them down (protocol.md, sections 2 and 3).
  *
  * No message made here repeats a key or a secret: they end up in terminals and logs.
- * Must not import: anything else in lib.
+ * Imports what an API key is from the protocol, and nothing else in lib.
  */
 import { z } from "zod";
-
-const API_KEY_PATTERN = /^[a-zA-Z0-9+/_-]+={0,2}$/;
-const API_KEY_MAX_LENGTH = 256;
+import { apiKeyPattern, isApiKey, maxApiKeyLength } from "../protocol/keyring.ts";
 
 /** An API key, the value of the `X-API-KEY` header: 1 to 256 characters. */
-export const apiKeySchema = z.string().max(API_KEY_MAX_LENGTH).regex(API_KEY_PATTERN);
+export const apiKeySchema = z.string().refine(isApiKey);
 
 /**
  * A client secret: base64 of the standard or the URL alphabet, padded or not. Comes out in the
@@ -54,8 +52,8 @@ function problemOf(entries: [string, unknown][]): string | undefined {
   const problems: string[] = [];
   if (badKeys > 0) {
     problems.push(
-      `expected API keys of at most ${API_KEY_MAX_LENGTH} characters that match ` +
-        `${API_KEY_PATTERN.source}; ${badKeys} of ${entries.length} do not`,
+      `expected API keys of at most ${maxApiKeyLength} characters that match ` +
+        `${apiKeyPattern.source}; ${badKeys} of ${entries.length} do not`,
     );
   }
   if (badSecrets > 0) {

@@ -232,7 +232,7 @@ export class ClientSession {
     // We closed while it was on its way.
     if (this.#exchange.state === "closing") return false;
     return this.#guard(nowMs, () => {
-      if (!this.#exchange.mayReceiveAudio() || this.#media?.channels.length !== 1) {
+      if (!this.#exchange.mayReceive("audio") || this.#media?.channels.length !== 1) {
         throw new RemoteProtocolError("Unexpected audio", { code: 415 });
       }
       if (frame.length > MAX_AUDIO_FRAME_BYTES) {

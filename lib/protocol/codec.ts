@@ -49,8 +49,13 @@ export type DecodedText<M> =
   | { readonly kind: "message"; readonly envelope: Envelope; readonly message: M }
   /** A type that we don't know: to be counted, and otherwise ignored. */
   | { readonly kind: "unknown"; readonly envelope: Envelope; readonly type: string }
-  /** Against the protocol; `seq` is there if it could be read, so that counting can go on. */
-  | { readonly kind: "invalid"; readonly info: string; readonly seq?: number };
+  /** Against the protocol; `seq` and `type` are there if they could be read. */
+  | {
+    readonly kind: "invalid";
+    readonly info: string;
+    readonly seq?: number;
+    readonly type?: string;
+  };
 
 /**
  * Reads a text frame of the client.
@@ -143,7 +148,7 @@ function decode<M>(
   const result = parameterSchemas[type]?.safeParse(parameters);
   if (!result?.success) {
     const why = result === undefined ? "" : `: ${describeProblem(result.error)}`;
-    return { kind: "invalid", info: `Invalid parameters of "${type}"${why}`, seq };
+    return { kind: "invalid", info: `Invalid parameters of "${type}"${why}`, seq, type };
   }
   return { kind: "message", envelope, message: { type, parameters: result.data } as M };
 }

@@ -51,6 +51,12 @@ export class EntityQueue {
     this.#waitingBytes += bytes;
   }
 
+  /** Forgets all that waits. */
+  clear(): void {
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+  }
+
   /** Takes as many entities as fit into one message, in order; none if none wait. */
   takeMessage(): EventEntity[] {
     let bytes = 0;

@@ -4,9 +4,10 @@
  * Serves section 3 of `protocol.md`. Imports nothing; randomness and key import are WebCrypto's.
  */
 
-/** In characters. [ours] */
-const maxApiKeyLength = 256;
-const apiKeyPattern = /^[a-zA-Z0-9+/_-]+={0,2}$/;
+/** Longest API key, in characters. [ours] */
+export const maxApiKeyLength = 256;
+/** What an API key consists of. */
+export const apiKeyPattern: RegExp = /^[a-zA-Z0-9+/_-]+={0,2}$/;
 
 /**
  * Whether a text can be an API key, that is the value of `X-API-KEY`: up to 256 characters of

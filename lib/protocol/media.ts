@@ -18,41 +18,41 @@ export type AudioFormat = "PCMU" | "L16";
 /** `external` is the customer, `internal` what the customer hears. */
 export type AudioChannel = "external" | "internal";
 
-/** Schema of one media offer. Loose: an offer that we can't use must not spoil the others. */
-export const mediaOfferSchema = z.looseObject({
-  type: z.string(),
-  format: z.string(),
-  channels: z.array(z.string()).min(1).max(8),
-  rate: z.number().int().positive(),
-});
+/** Schema of one media offer. Any object: an offer that we can't use must not spoil the others. */
+export const mediaOfferSchema = z.looseObject({});
 
-/** One media offer, as sent; unknown fields are kept, because the answer repeats it unchanged. */
-export type MediaOffer = z.infer<typeof mediaOfferSchema>;
+/** One media offer, as sent; all fields are kept, because the answer repeats it unchanged. */
+export type MediaOffer = Readonly<Record<string, unknown>>;
 
 /** An offer that we can receive and record. */
-export interface Media {
+// A type, not an interface, which could not be passed as an offer.
+export type Media = {
   readonly type: "audio";
   readonly format: AudioFormat;
   readonly channels: readonly AudioChannel[];
   readonly rate: typeof SAMPLE_RATE;
-}
+};
+
+const supportedMediaSchema = z.object({
+  type: z.literal("audio"),
+  format: z.enum(["PCMU", "L16"]),
+  channels: z.array(z.enum(["external", "internal"])).min(1).max(2).refine(
+    (channels) => new Set(channels).size === channels.length,
+  ),
+  rate: z.literal(SAMPLE_RATE),
+}) satisfies z.ZodType<Media>;
 
 /** Tells whether an offer is audio that this implementation can receive. */
-export function isSupportedMedia(offer: MediaOffer | Media): offer is MediaOffer & Media {
-  return offer.type === "audio" &&
-    (offer.format === "PCMU" || offer.format === "L16") &&
-    offer.rate === SAMPLE_RATE &&
-    offer.channels.length <= 2 &&
-    offer.channels.every((channel) => channel === "external" || channel === "internal") &&
-    new Set(offer.channels).size === offer.channels.length;
+export function isSupportedMedia(offer: MediaOffer): offer is MediaOffer & Media {
+  return supportedMediaSchema.safeParse(offer).success;
 }
 
 /** Tells whether two media are the same: type, format, rate, and channels in the same order. */
-export function sameMedia(one: MediaOffer | Media, other: MediaOffer | Media): boolean {
-  return one.type === other.type && one.format === other.format && one.rate === other.rate &&
-    one.channels.length === other.channels.length &&
-    one.channels.every((channel, index) => channel === other.channels[index]);
+export function sameMedia(one: MediaOffer, other: MediaOffer): boolean {
+  return MEDIA_FIELDS.every((field) => JSON.stringify(one[field]) === JSON.stringify(other[field]));
 }
+
+const MEDIA_FIELDS = ["type", "format", "channels", "rate"] as const;
 
 /** Bytes of one sample of one channel. */
 export function bytesPerSample(media: Media): 1 | 2 {

@@ -49,19 +49,14 @@ export class MessageExchange<R extends Role> {
     return this.#sentSeq;
   }
 
-  /** Highest number that was received; 0 before the first. */
-  get receivedSeq(): number {
-    return this.#highestReceivedSeq;
-  }
-
   /** Tells whether a message, or a binary frame (`audio`), may be sent now. */
   maySend(type: SentBy<R>["type"] | "audio"): boolean {
     return nextState(this.#role, this.#state, "send", type) !== undefined;
   }
 
-  /** Tells whether a binary frame may be received now. */
-  mayReceiveAudio(): boolean {
-    return nextState(this.#role, this.#state, "receive", "audio") !== undefined;
+  /** Tells whether a message, or a binary frame (`audio`), may be received now. */
+  mayReceive(type: ReceivedBy<R>["type"] | "audio"): boolean {
+    return nextState(this.#role, this.#state, "receive", type) !== undefined;
   }
 
   /**
@@ -101,37 +96,56 @@ export class MessageExchange<R extends Role> {
       (this.#role === "server" ? decodeClientText(text) : decodeServerText(text)) as DecodedText<
         ReceivedBy<R>
       >;
+    const expected = this.#lastReceivedSeq + 1;
     if (decoded.kind === "invalid") {
       // A message is a message, even if its number can't be read: the next one has the next.
-      this.#count(decoded.seq ?? this.#lastReceivedSeq + 1);
-      throw new RemoteProtocolError(decoded.info);
+      this.#count(decoded.seq ?? expected);
+      throw new RemoteProtocolError(decoded.info, { isClose: decoded.type === "close" });
     }
     const { id, seq, acknowledged } = decoded.envelope;
-    const expected = this.#lastReceivedSeq + 1;
+    const type = decoded.kind === "message" ? decoded.message.type : decoded.type;
+    const isClose = type === "close";
     this.#count(seq);
     if (!sameUuid(id, this.#id)) {
       throw new RemoteProtocolError("Invalid message: id is not that of the session");
     }
     if (seq !== expected) {
       // The official client calls a gap a defect of the server.
-      throw new RemoteProtocolError(`Invalid message: expected seq ${expected}, got ${seq}`, {
-        code: this.#role === "client" ? 500 : 400,
-      });
+      const code = this.#role === "client" ? 500 : 400;
+      const info = `Invalid message: expected seq ${expected}, got ${seq}`;
+      throw new RemoteProtocolError(info, { code, isClose });
     }
     if (acknowledged > this.#sentSeq) {
       const name = this.#role === "server" ? "serverseq" : "clientseq";
-      throw new RemoteProtocolError(
-        `Invalid message: ${name} is ${acknowledged}, but only ${this.#sentSeq} were sent`,
-      );
+      const info =
+        `Invalid message: ${name} is ${acknowledged}, but only ${this.#sentSeq} were sent`;
+      throw new RemoteProtocolError(info, { isClose });
     }
-    if (decoded.kind === "unknown") return { kind: "unknown", type: decoded.type };
-    const { message } = decoded;
-    const next = nextState(this.#role, this.#state, "receive", message.type);
+    if (decoded.kind === "unknown") return { kind: "unknown", type };
+    this.#move(decoded.message.type);
+    return { kind: "message", message: decoded.message, acknowledged };
+  }
+
+  /**
+   * A message that is at fault takes effect all the same.
+   *
+   * @throws {RemoteProtocolError} If the state does not allow it.
+   */
+  accept(type: ReceivedBy<R>["type"]): void {
+    this.#move(type);
+  }
+
+  /** The connection is gone: nothing can be sent or received any more, whatever the state was. */
+  end(): void {
+    this.#state = "closed";
+  }
+
+  #move(type: ReceivedBy<R>["type"]): void {
+    const next = nextState(this.#role, this.#state, "receive", type);
     if (next === undefined) {
-      throw new RemoteProtocolError(`Unexpected "${message.type}" while ${this.#state}`);
+      throw new RemoteProtocolError(`Unexpected "${type}" while ${this.#state}`);
     }
     this.#state = next;
-    return { kind: "message", message, acknowledged };
   }
 
   #count(seq: number): void {

@@ -24,15 +24,21 @@ export class RemoteProtocolError extends Error {
   readonly reason: DisconnectReason;
   /** Error code of the same fault, for a client that reports it (protocol section 5). */
   readonly code: number;
+  /** Whether it was a `close` that was at fault: no other one will come. */
+  readonly isClose: boolean;
 
   /**
    * @param info What was wrong. It goes to the peer and into logs on both sides: no values that
    * the peer sent, no personal data.
    * @param options `reason` is `error` and `code` 400 unless given.
    */
-  constructor(info: string, options: { reason?: DisconnectReason; code?: number } = {}) {
+  constructor(
+    info: string,
+    options: { reason?: DisconnectReason; code?: number; isClose?: boolean } = {},
+  ) {
     super(info);
     this.reason = options.reason ?? "error";
     this.code = options.code ?? 400;
+    this.isClose = options.isClose ?? false;
   }
 }

@@ -10,7 +10,9 @@ import { languageSchema } from "./identifiers.ts";
 import { mediaOfferSchema } from "./media.ts";
 
 const none = z.object({});
-const variables = z.record(z.string(), z.string());
+
+/** Schema of what a bot hands back to the call flow (Audio Connector). */
+export const outputVariablesSchema = z.record(z.string(), z.string());
 
 /** Parameters of each server message. */
 export const SERVER_PARAMETERS = {
@@ -28,10 +30,10 @@ export const SERVER_PARAMETERS = {
   disconnect: z.object({
     reason: z.enum(["completed", "unauthorized", "error", "rejected"]),
     info: z.string().optional(),
-    outputVariables: variables.optional(),
+    outputVariables: outputVariablesSchema.optional(),
   }),
   reconnect: z.object({ info: z.string().optional() }),
-  closed: z.object({ outputVariables: variables.optional() }),
+  closed: z.object({ outputVariables: outputVariablesSchema.optional() }),
 } as const;
 
 /** Type names of the server's messages. */
@@ -46,4 +48,4 @@ export type ServerMessage = {
 }[ServerMessageType];
 
 /** Values that a bot hands back to the call flow (Audio Connector). */
-export type OutputVariables = z.infer<typeof variables>;
+export type OutputVariables = z.infer<typeof outputVariablesSchema>;

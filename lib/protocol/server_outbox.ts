@@ -93,6 +93,13 @@ export class ServerOutbox {
     this.flush(nowMs);
   }
 
+  /** Drops all: there is nobody to send it to. */
+  clear(): void {
+    this.#entities.clear();
+    this.clearPlayback();
+    this.#output = [];
+  }
+
   /** Drops the audio that waits. */
   clearPlayback(): void {
     this.#playback?.clear();

@@ -7,10 +7,10 @@
  * Imports nothing but its neighbours.
  */
 import type { ClientMessage } from "./client_messages.ts";
-import { parseDuration } from "./duration.ts";
+import { durationToSamples, parseDuration } from "./duration.ts";
 import type { EventEntity } from "./entities.ts";
 import { NIL_UUID, sameUuid } from "./identifiers.ts";
-import { isSupportedMedia, type Media, type MediaOffer, sameMedia } from "./media.ts";
+import { isSupportedMedia, type Media, type MediaOffer, sameMedia, SAMPLE_RATE } from "./media.ts";
 import { MessageExchange } from "./message_exchange.ts";
 import {
   type DisconnectReason,
@@ -22,40 +22,19 @@ import type { OutputVariables, ServerMessage } from "./server_messages.ts";
 import { ServerOutbox } from "./server_outbox.ts";
 import {
   type GapCause,
-  SERVER_SESSION_LIMITS,
   type ServerSessionEvent,
-  type ServerSessionLimits,
+  ServerSessionReports,
 } from "./server_session_events.ts";
+import {
+  type OpenedAnswer,
+  SERVER_SESSION_LIMITS,
+  type ServerSessionLimits,
+  type ServerSessionOptions,
+} from "./server_session_options.ts";
 import type { SessionState } from "./transitions.ts";
 
-/** After this many, further faults of one client are not reported: it may send any number. */
-const MAX_REPORTED_VIOLATIONS = 10;
 /** Longest that a client may silence us by `retryAfter`. */
 const MAX_RETRY_AFTER_MS = 60_000;
-
-/** Who the session belongs to, as its connection request said. */
-export interface ServerSessionOptions {
-  /** UUID of the session, from `Audiohook-Session-Id`. */
-  readonly id: string;
-  /** UUID of the organization, from `Audiohook-Organization-Id`. */
-  readonly organizationId: string;
-  /** Present time in milliseconds, on any clock that never goes back. */
-  readonly nowMs: number;
-  /** What differs from {@link SERVER_SESSION_LIMITS}. */
-  readonly limits?: Partial<ServerSessionLimits>;
-}
-
-/** What the answer to `open` says. */
-export interface OpenedAnswer {
-  /** One of the offers; without it the session has no audio. */
-  readonly media?: MediaOffer;
-  /** Start paused by the server. */
-  readonly startPaused?: boolean;
-  /** Audio before this position is not needed. */
-  readonly discardTo?: string;
-  /** Language tags, sent only if the client asked for them. */
-  readonly supportedLanguages?: readonly string[];
-}
 
 /** The server's side of one session. */
 export class ServerSession {
@@ -63,14 +42,13 @@ export class ServerSession {
   readonly #organizationId: string;
   readonly #limits: ServerSessionLimits;
   readonly #stream = new ReceivedStream();
+  readonly #reports = new ServerSessionReports();
   readonly #outbox: ServerOutbox;
   #offers: readonly MediaOffer[] = [];
   #wantsLanguages = false;
   #unansweredUpdates = 0;
-  #violations = 0;
   #lastReceivedMs: number;
   #stateDeadlineMs: number;
-  #events: ServerSessionEvent[] = [];
 
   /** Begins when the connection is there: from now on the client has to send `open`. */
   constructor(options: ServerSessionOptions) {
@@ -112,9 +90,7 @@ export class ServerSession {
 
   /** Takes what happened since the last call. */
   takeEvents(): readonly ServerSessionEvent[] {
-    const events = this.#events;
-    if (events.length > 0) this.#events = [];
-    return events;
+    return this.#reports.take();
   }
 
   /** Takes what has to be sent, in this order: strings as text frames, bytes as binary ones. */
@@ -128,12 +104,13 @@ export class ServerSession {
     try {
       const received = this.#exchange.receive(text);
       if (received.kind === "unknown") {
-        this.#events.push({ type: "unknown", messageType: received.type });
+        this.#reports.addSome({ type: "unknown", messageType: received.type });
       } else {
         this.#handle(received.message, nowMs);
       }
     } catch (error) {
       this.#fault(error, nowMs);
+      if (error instanceof RemoteProtocolError && error.isClose) this.#onFaultyClose(nowMs);
     }
   }
 
@@ -146,7 +123,7 @@ export class ServerSession {
   receiveAudio(frame: Uint8Array, nowMs: number): number {
     this.#lastReceivedMs = nowMs;
     try {
-      if (!this.#exchange.mayReceiveAudio()) {
+      if (!this.#exchange.mayReceive("audio")) {
         throw new RemoteProtocolError(`Unexpected audio while ${this.#exchange.state}`);
       }
       return this.#stream.receive(frame);
@@ -154,6 +131,13 @@ export class ServerSession {
       this.#fault(error, nowMs);
       return -1;
     }
+  }
+
+  /** The connection is gone: nothing more can be sent, and nothing more will be asked for. */
+  connectionEnded(): void {
+    this.#exchange.end();
+    this.#outbox.clear();
+    this.#stateDeadlineMs = Infinity;
   }
 
   /** The time of {@link ServerSession.deadlineMs} has come; harmless at any other time. */
@@ -315,36 +299,47 @@ export class ServerSession {
         return this.#outbox.send({ type: "pong", parameters: {} }, nowMs);
       case "paused":
         this.#stream.pauses.paused();
-        this.#events.push({ type: "paused" });
+        this.#reports.add({ type: "paused" });
         return;
       case "resumed":
         this.#stream.pauses.resumed();
-        this.#lose(message.parameters.discarded, "paused");
-        this.#events.push({ type: "resumed" });
+        this.#lose(message.parameters, "paused");
+        this.#reports.add({ type: "resumed" });
         return;
       case "discarded":
-        return this.#lose(message.parameters.discarded, "discarded");
+        return this.#lose(message.parameters, "discarded");
       case "update":
         if (this.#exchange.state !== "open") return;
         this.#unansweredUpdates++;
-        this.#events.push({ type: "update", language: message.parameters.language });
+        this.#reports.add({ type: "update", language: message.parameters.language });
         return;
       case "dtmf":
-        this.#events.push({ type: "dtmf", digit: message.parameters.digit });
+        this.#reports.add({ type: "dtmf", digit: message.parameters.digit });
         return;
       case "playback_started":
-        this.#events.push({ type: "playback", state: "started" });
+        this.#reports.add({ type: "playback", state: "started" });
         return;
       case "playback_completed":
-        this.#events.push({ type: "playback", state: "completed" });
+        this.#reports.add({ type: "playback", state: "completed" });
         return;
       case "error":
         return this.#onError(message.parameters.code, message.parameters.retryAfter, nowMs);
       case "close":
-        this.#outbox.clearPlayback();
-        this.#stateDeadlineMs = nowMs + this.#limits.closedTimeoutMs;
-        this.#events.push({ type: "close", reason: message.parameters.reason });
+        return this.#onClose(message.parameters.reason, nowMs);
     }
+  }
+
+  #onClose(reason: string, nowMs: number): void {
+    this.#outbox.clearPlayback();
+    this.#stateDeadlineMs = nowMs + this.#limits.closedTimeoutMs;
+    this.#reports.add({ type: "close", reason });
+  }
+
+  /** A `close` that breaks a rule closes too: the client waits for `closed`, and sends no other. */
+  #onFaultyClose(nowMs: number): void {
+    if (!this.#exchange.mayReceive("close")) return;
+    this.#exchange.accept("close");
+    this.#onClose("error", nowMs);
   }
 
   #onOpen(parameters: Extract<ClientMessage, { type: "open" }>["parameters"], nowMs: number): void {
@@ -359,7 +354,7 @@ export class ServerSession {
     this.#stateDeadlineMs = nowMs + this.#limits.openedTimeoutMs;
     const isProbe = parameters.conversationId === NIL_UUID &&
       parameters.participant.id === NIL_UUID;
-    this.#events.push({ type: "open", parameters, isProbe });
+    this.#reports.add({ type: "open", parameters, isProbe });
   }
 
   #onError(code: number, retryAfter: string | undefined, nowMs: number): void {
@@ -370,12 +365,16 @@ export class ServerSession {
     if (code === 429 && retryAfterMs !== undefined) {
       this.#outbox.block(nowMs + retryAfterMs, nowMs);
     }
-    this.#events.push({ type: "error", code, retryAfterMs });
+    this.#reports.addSome({ type: "error", code, retryAfterMs });
   }
 
-  #lose(discarded: string, cause: GapCause): void {
+  #lose({ start, discarded }: { start: string; discarded: string }, cause: GapCause): void {
     const { positionSamples, samples } = this.#stream.lose(discarded);
-    if (samples > 0) this.#events.push({ type: "gap", positionSamples, samples, cause });
+    const reportedSamples = durationToSamples(start, SAMPLE_RATE);
+    if (reportedSamples !== positionSamples) {
+      this.#reports.addSome({ type: "drift", positionSamples, reportedSamples });
+    }
+    if (samples > 0) this.#reports.add({ type: "gap", positionSamples, samples, cause });
   }
 
   #onStateDeadline(nowMs: number): void {
@@ -391,11 +390,11 @@ export class ServerSession {
       case "refusing":
       case "disconnecting":
         this.#stateDeadlineMs = Infinity;
-        this.#events.push({ type: "hangup", info: `No "close" within ${closeTimeoutMs} ms` });
+        this.#reports.add({ type: "hangup", info: `No "close" within ${closeTimeoutMs} ms` });
         return;
       case "closed":
         this.#stateDeadlineMs = Infinity;
-        this.#events.push({
+        this.#reports.add({
           type: "hangup",
           info: `The client did not end the connection within ${hangupTimeoutMs} ms`,
         });
@@ -409,9 +408,7 @@ export class ServerSession {
   /** Reports a fault of the peer, and answers by `disconnect` where there can be one. */
   #fault(error: unknown, nowMs: number): void {
     if (!(error instanceof RemoteProtocolError)) throw error;
-    if (this.#violations++ < MAX_REPORTED_VIOLATIONS) {
-      this.#events.push({ type: "violation", info: error.message });
-    }
+    this.#reports.addSome({ type: "violation", info: error.message });
     if (this.#exchange.maySend("disconnect")) {
       this.disconnect(error.reason, error.message, undefined, nowMs);
     }

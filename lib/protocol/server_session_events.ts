@@ -1,10 +1,9 @@
 /**
- * What a server session reports to whoever drives it, and the times that it keeps.
+ * What a server session reports to whoever drives it.
  *
  * Imports types only.
  */
 import type { OpenParameters } from "./client_messages.ts";
-import type { ServerOutboxRates } from "./server_outbox.ts";
 
 /** Why audio is missing: lost on the client's side, or not sent during a pause. */
 export type GapCause = "discarded" | "paused";
@@ -22,6 +21,12 @@ export type ServerSessionEvent =
     readonly samples: number;
     readonly cause: GapCause;
   }
+  /** The client says that audio is missing from another position than ours; ours is kept. */
+  | {
+    readonly type: "drift";
+    readonly positionSamples: number;
+    readonly reportedSamples: number;
+  }
   | { readonly type: "paused" }
   | { readonly type: "resumed" }
   /** The language changes: answer by `updated`, `pause` or `disconnect`. */
@@ -37,30 +42,30 @@ export type ServerSessionEvent =
   /** Nothing more will come: end the connection, which the client should have ended. */
   | { readonly type: "hangup"; readonly info: string };
 
-/** Times and rates of a server session. */
-export interface ServerSessionLimits extends ServerOutboxRates {
-  /** From the connection to `open`. */
-  readonly openTimeoutMs: number;
-  /** From `open` to our answer; the client waits for 5 s. */
-  readonly openedTimeoutMs: number;
-  /** Without any frame from the client, which pings about every 5 s. */
-  readonly silenceTimeoutMs: number;
-  /** From `disconnect` to the client's `close`. */
-  readonly closeTimeoutMs: number;
-  /** From `close` to our `closed`; the client waits for 10 s. */
-  readonly closedTimeoutMs: number;
-  /** From `closed` to the end of the connection. */
-  readonly hangupTimeoutMs: number;
-}
+/** After this many of a kind, no more are reported of what a client may do any number of times. */
+const MAX_REPORTED = 10;
 
-/** The defaults. The client's own rates are not published; these are on the safe side. */
-export const SERVER_SESSION_LIMITS = {
-  openTimeoutMs: 10_000,
-  openedTimeoutMs: 4_500,
-  silenceTimeoutMs: 60_000,
-  closeTimeoutMs: 5_000,
-  closedTimeoutMs: 9_000,
-  hangupTimeoutMs: 5_000,
-  textRate: { perSecond: 5, burst: 20 },
-  audioRate: { perSecond: 10, burst: 20 },
-} as const satisfies ServerSessionLimits;
+/** Events on their way to whoever drives the session. */
+export class ServerSessionReports {
+  readonly #counts = new Map<ServerSessionEvent["type"], number>();
+  #events: ServerSessionEvent[] = [];
+
+  /** Reports an event. */
+  add(event: ServerSessionEvent): void {
+    this.#events.push(event);
+  }
+
+  /** Reports an event, unless many of its kind have been reported already. */
+  addSome(event: ServerSessionEvent): void {
+    const count = this.#counts.get(event.type) ?? 0;
+    if (count < MAX_REPORTED) this.#events.push(event);
+    this.#counts.set(event.type, count + 1);
+  }
+
+  /** Takes what was reported since the last call. */
+  take(): readonly ServerSessionEvent[] {
+    const events = this.#events;
+    if (events.length > 0) this.#events = [];
+    return events;
+  }
+}

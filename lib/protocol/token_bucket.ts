@@ -35,10 +35,13 @@ export class TokenBucket {
     return true;
   }
 
-  /** Takes a token, there or not: what can't wait is paid for by what can. */
+  /**
+   * Takes a token, there or not: what can't wait is paid for by what can. The debt is bounded, so
+   * that what can wait is not forgotten.
+   */
   take(nowMs: number): void {
     this.#refill(nowMs);
-    this.#tokens--;
+    if (this.#tokens > -this.#burst) this.#tokens--;
   }
 
   /** Empties the bucket until a time: the peer asked for it. */

@@ -4,6 +4,7 @@
  * Imports the App interface, never an app.
  */
 import { getLogger } from "@logtape/logtape";
+import { z } from "zod";
 import type {
   App,
   Call,
@@ -14,8 +15,13 @@ import type {
   WireMessage,
 } from "../app/app.ts";
 import type { AudioFrame } from "../app/audio_frame.ts";
-import type { OutputVariables } from "../protocol/mod.ts";
-import { withDeadline } from "./deadline.ts";
+import {
+  durationSchema,
+  mediaOfferSchema,
+  type OutputVariables,
+  outputVariablesSchema,
+} from "../protocol/mod.ts";
+import { withDeadline } from "../app/deadline.ts";
 
 const log = getLogger(["audiohook", "apps"]);
 
@@ -32,13 +38,23 @@ export const APP_TIMEOUTS = { openMs: 3_000, closeMs: 8_000 } as const satisfies
 
 /** Messages before the handlers are there; more is not a client that means well. */
 const MAX_EARLY_MESSAGES = 100;
+/** And their length, in characters. */
+const MAX_EARLY_CHARS = 1024 * 1024;
+
+const preferencesSchema = z.object({
+  media: mediaOfferSchema.nullable().optional(),
+  startPaused: z.boolean().optional(),
+  discardTo: durationSchema.optional(),
+});
 
 /** Methods of a handler that report something, and have to return at once. */
 type Report = Exclude<keyof CallHandler, "preferences" | "close">;
 
 class Member {
   readonly app: App;
+  readonly abort = new AbortController();
   handler: CallHandler | undefined;
+  preferences: OpenPreferences = {};
   /** Gets no more reports, because one failed. */
   failed = false;
 
@@ -52,8 +68,8 @@ export class AppGroup {
   readonly #members: readonly Member[];
   readonly #timeouts: AppTimeouts;
   readonly #sessionId: string;
-  readonly #abort = new AbortController();
   #early: WireMessage[] | undefined = [];
+  #earlyChars = 0;
   #closing: Promise<OutputVariables | undefined> | undefined;
 
   /** @param sessionId For logs. */
@@ -72,8 +88,8 @@ export class AppGroup {
     await Promise.all(this.#members.map((member) => this.#open(member, call)));
     for (const message of this.#early ?? []) this.report("message", message);
     this.#early = undefined;
-    return this.#members.flatMap(({ handler }) =>
-      handler === undefined ? [] : [handler.preferences ?? {}]
+    return this.#members.flatMap(({ handler, preferences }) =>
+      handler === undefined ? [] : [preferences]
     );
   }
 
@@ -90,8 +106,11 @@ export class AppGroup {
 
   /** Tells all apps about a message; those that open later get it then. */
   message(message: WireMessage): void {
-    if (this.#early === undefined) this.report("message", message);
-    else if (this.#early.length < MAX_EARLY_MESSAGES) this.#early.push(message);
+    if (this.#early === undefined) return this.report("message", message);
+    this.#earlyChars += message.text.length;
+    if (this.#early.length < MAX_EARLY_MESSAGES && this.#earlyChars <= MAX_EARLY_CHARS) {
+      this.#early.push(message);
+    }
   }
 
   /** Hands a frame to all apps. As {@link AppGroup.report}, without an array for each frame. */
@@ -138,37 +157,50 @@ export class AppGroup {
   async #open(member: Member, call: Call): Promise<void> {
     const { app } = member;
     const context = { app: app.name, sessionId: this.#sessionId };
-    let waiting = true;
+    let isWaiting = true;
     const opening = (async () => {
-      const handler = await app.open(call, this.#abort.signal);
-      if (waiting && this.#closing === undefined) member.handler = handler;
-      else await handler?.close?.({ how: "left_out" });
-      return true;
-    })().catch((error) => {
+      // `null` is not allowed, but an app without types may say it.
+      const handler = await app.open(call, member.abort.signal) ?? undefined;
+      if (!isWaiting || this.#closing !== undefined) return await this.#leaveOut(member, handler);
+      member.preferences = preferencesSchema.parse(handler?.preferences ?? {});
+      member.handler = handler;
+    })().then(() => true, (error) => {
       log.error("App {app} failed to open, and is left out of {sessionId}", { ...context, error });
       return true;
     });
     if (await withDeadline(opening, this.#timeouts.openMs) === undefined) {
       log.error("App {app} did not open in time, and is left out of {sessionId}", context);
+      member.abort.abort(new DOMException("The app did not open in time", "TimeoutError"));
     }
-    waiting = false;
+    isWaiting = false;
+  }
+
+  async #leaveOut({ app }: Member, handler: CallHandler | undefined): Promise<void> {
+    try {
+      await handler?.close?.({ how: "left_out" });
+    } catch (error) {
+      const context = { app: app.name, sessionId: this.#sessionId, error };
+      log.error("App {app} failed to close {sessionId}, which it was left out of", context);
+    }
   }
 
   async #closeAll(end: CallEnd): Promise<OutputVariables | undefined> {
-    this.#abort.abort(new DOMException("The call has ended", "AbortError"));
-    const answers = await Promise.all(this.#members.map((member) => this.#close(member, end)));
-    const variables = answers.map((answer) => answer?.outputVariables).filter((some) => some);
+    const answers = await Promise.all(this.#members.map((member) => {
+      member.abort.abort(new DOMException("The call has ended", "AbortError"));
+      return this.#close(member, end);
+    }));
+    const variables = answers.filter((answer) => answer !== undefined);
     return variables.length === 0 ? undefined : Object.assign({}, ...variables);
   }
 
-  async #close(member: Member, end: CallEnd): Promise<CloseAnswer | undefined> {
+  async #close(member: Member, end: CallEnd): Promise<OutputVariables | undefined> {
     const { app, handler } = member;
     const context = { app: app.name, sessionId: this.#sessionId };
     try {
       const closing = (async () => await handler?.close?.(end) ?? {})();
-      const answer = await withDeadline(closing, this.#timeouts.closeMs);
+      const answer = await withDeadline<CloseAnswer>(closing, this.#timeouts.closeMs);
       if (answer === undefined) log.error("App {app} did not close {sessionId} in time", context);
-      return answer;
+      return outputVariablesSchema.optional().parse(answer?.outputVariables);
     } catch (error) {
       log.error("App {app} failed to close {sessionId}", { ...context, error });
       return undefined;

@@ -24,7 +24,14 @@ export type Authentication =
   | { readonly outcome: "accepted"; readonly identity: ConnectionIdentity }
   | {
     readonly outcome: "refused";
-    readonly reason: RefusalReason | "bad_organization_id" | "bad_session_id" | "replayed_nonce";
+    readonly reason:
+      | RefusalReason
+      | "bad_organization_id"
+      | "bad_session_id"
+      | "replayed_nonce"
+      | "nonce_store_failed";
+    /** What the nonce store failed with. */
+    readonly error?: unknown;
   };
 
 /** What an {@link Authenticator} needs. */
@@ -75,8 +82,12 @@ export class Authenticator {
     // Last, and only for what is genuine: nobody else can fill the store.
     if (verification.outcome === "verified") {
       const { apiKey, nonce, nonceValidUntilSeconds } = verification;
-      const isFirst = await nonces.claim(apiKey, nonce, nonceValidUntilSeconds, nowSeconds);
-      if (!isFirst) return { outcome: "refused", reason: "replayed_nonce" };
+      try {
+        const isFirst = await nonces.claim(apiKey, nonce, nonceValidUntilSeconds, nowSeconds);
+        if (!isFirst) return { outcome: "refused", reason: "replayed_nonce" };
+      } catch (error) {
+        return { outcome: "refused", reason: "nonce_store_failed", error };
+      }
     }
     return {
       outcome: "accepted",

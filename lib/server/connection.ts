@@ -7,7 +7,13 @@
 import { getLogger } from "@logtape/logtape";
 import type { Call, CallEnd } from "../app/app.ts";
 import { AudioFrame } from "../app/audio_frame.ts";
-import type { OpenParameters, ServerSession, ServerSessionEvent } from "../protocol/mod.ts";
+import {
+  LocalProtocolError,
+  MAX_RECEIVED_TEXT_BYTES,
+  type OpenParameters,
+  type ServerSession,
+  type ServerSessionEvent,
+} from "../protocol/mod.ts";
 import type { AppGroup } from "./app_group.ts";
 import type { ConnectionIdentity } from "./authenticator.ts";
 import { combinePreferences } from "./preferences.ts";
@@ -17,6 +23,10 @@ const log = getLogger(["audiohook", "connection"]);
 
 /** What may wait in the socket; more means that the client doesn't read. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+/** What apps may ask for while they are told what was sent: there must be an end to it. */
+const MAX_ANSWERS = 100;
+/** What is kept of a text that is larger than the protocol allows, in characters. */
+const KEPT_CHARS = 1024;
 /** How often apps tick. */
 const APP_TICK_MS = 1000;
 
@@ -37,9 +47,12 @@ export interface ConnectionParts {
 export class Connection implements Ticking {
   readonly #parts: ConnectionParts;
   readonly #ended = Promise.withResolvers<void>();
-  #isProbe = false;
   #isOver = false;
-  #isWriting = false;
+  /** What was sent, and is still to be told to the apps. */
+  readonly #unreported: string[] = [];
+  #isReporting = false;
+  /** What the apps asked for while they were told. */
+  #answers = 0;
   #hasDefect = false;
   #refusals = 0;
   #nextAppTickMs: number;
@@ -58,6 +71,7 @@ export class Connection implements Ticking {
         this.#onDefect(error);
       }
     };
+    socket.onopen = () => this.#guard(() => this.#pump());
     socket.onclose = () => this.#guard(() => this.#end());
     // `close` follows; the error itself says no more than that.
     socket.onerror = (event) => event.preventDefault();
@@ -125,31 +139,36 @@ export class Connection implements Ticking {
   }
 
   #write(): void {
-    // An app that answers a message from within `message` comes back to here: what it sends has a
-    // higher number than what is being sent, and must go out after it.
-    if (this.#isWriting) return;
-    this.#isWriting = true;
     const { session, socket } = this.#parts;
-    try {
-      for (let output = session.takeOutput(); output.length > 0; output = session.takeOutput()) {
-        for (const frame of output) {
-          if (socket.readyState !== WebSocket.OPEN) break;
-          // The bytes are the app's own, or the session's copy; nobody changes them.
-          socket.send(frame as string | Uint8Array<ArrayBuffer>);
-          if (typeof frame === "string") this.#logMessage("server", frame);
-        }
-      }
-    } finally {
-      this.#isWriting = false;
+    // Until then nothing can be sent, and what the session has numbered must be.
+    if (socket.readyState === WebSocket.CONNECTING) return;
+    for (const frame of session.takeOutput()) {
+      if (socket.readyState !== WebSocket.OPEN) return;
+      // The bytes are the app's own, or the session's copy; nobody changes them.
+      socket.send(frame as string | Uint8Array<ArrayBuffer>);
+      if (typeof frame === "string") this.#unreported.push(frame);
     }
+    this.#reportSent();
     if (socket.bufferedAmount <= MAX_BUFFERED_BYTES || this.#isOver) return;
     log.warning("The client of {sessionId} does not read: the connection is ended", this.#context);
     this.hangUp();
   }
 
+  /** Tells the apps what was sent. One may send more in answer, which comes back to here. */
+  #reportSent(): void {
+    if (this.#isReporting) return;
+    this.#isReporting = true;
+    this.#answers = 0;
+    for (let text = this.#unreported.shift(); text !== undefined; text = this.#unreported.shift()) {
+      this.#logMessage("server", text);
+    }
+    this.#isReporting = false;
+  }
+
   #logMessage(from: "client" | "server", text: string): void {
     const { positionSamples } = this.#parts.session;
-    this.#parts.apps.message({ from, text, timeMs: Date.now(), positionSamples });
+    const kept = text.length <= MAX_RECEIVED_TEXT_BYTES ? text : beginningOf(text);
+    this.#parts.apps.message({ from, text: kept, timeMs: Date.now(), positionSamples });
   }
 
   #handle(event: ServerSessionEvent): void {
@@ -163,6 +182,13 @@ export class Connection implements Ticking {
         return;
       case "gap":
         return apps.report("gap", event);
+      case "drift":
+        log.warning("The client of {sessionId} is at another position of the stream than we are", {
+          ...context,
+          positionSamples: event.positionSamples,
+          reportedSamples: event.reportedSamples,
+        });
+        return;
       case "paused":
       case "resumed":
         return apps.report(event.type);
@@ -210,34 +236,39 @@ export class Connection implements Ticking {
   #open(parameters: OpenParameters, isProbe: boolean): void {
     const { session, apps } = this.#parts;
     if (isProbe) {
-      this.#isProbe = true;
       log.info("Connection probe {sessionId}", this.#context);
       session.opened({ supportedLanguages: apps.supportedLanguages }, performance.now());
       return;
     }
-    void apps.open(this.#call(parameters)).then((preferences) =>
-      this.#guard(() => {
-        // The client may have closed meanwhile, or an app refused the call.
-        if (session.state !== "opening") return;
-        session.opened({
-          ...combinePreferences(parameters.media, preferences),
-          supportedLanguages: apps.supportedLanguages,
-        }, performance.now());
-        this.#write();
-        log.info("Session {sessionId} is open", this.#context);
-        apps.report("opened", session.media);
-        this.#pump();
-      })
-    );
+    apps.open(this.#call(parameters)).then((preferences) => {
+      // The client may have closed or gone meanwhile, or an app refused the call.
+      if (session.state !== "opening") return;
+      session.opened({
+        ...combinePreferences(parameters.media, preferences),
+        supportedLanguages: apps.supportedLanguages,
+      }, performance.now());
+      this.#write();
+      log.info("Session {sessionId} is open", this.#context);
+      apps.report("opened", session.media);
+      this.#pump();
+    }).catch((error) => this.#onDefect(error));
   }
 
   async #close(reason: string): Promise<void> {
     const { session, apps } = this.#parts;
-    const outputVariables = this.#isProbe ? undefined : await apps.close({ how: "closed", reason });
+    const outputVariables = await apps.close({ how: "closed", reason });
     this.#guard(() => {
-      // The session sends `closed` by itself if that took too long.
-      if (session.state === "closing" || session.state === "withdrawing") {
+      // The connection may have ended; or it took so long that the session did it by itself.
+      if (session.state !== "closing" && session.state !== "withdrawing") return;
+      try {
         session.closed(outputVariables, performance.now());
+      } catch (error) {
+        if (!(error instanceof LocalProtocolError)) throw error;
+        log.error("The apps of {sessionId} have too many output variables: they are left out", {
+          ...this.#context,
+          error,
+        });
+        session.closed(undefined, performance.now());
       }
       this.#pump();
       log.info("Session {sessionId} is closed: {reason}", { ...this.#context, reason });
@@ -255,9 +286,10 @@ export class Connection implements Ticking {
         state: session.state,
       });
     }
+    session.connectionEnded();
     const end: CallEnd = { how: "lost" };
     // If `close` came before, this waits for what it began.
-    void (this.#isProbe ? Promise.resolve() : apps.close(end)).then(() => {
+    void apps.close(end).then(() => {
       apps.report("ended");
       this.#ended.resolve();
     });
@@ -266,6 +298,9 @@ export class Connection implements Ticking {
   #call(parameters: OpenParameters): Call {
     const { session, identity, requestTarget } = this.#parts;
     const ask = (request: (nowMs: number) => void) => {
+      if (this.#isReporting && ++this.#answers > MAX_ANSWERS) {
+        throw new LocalProtocolError("Cannot answer each message of the server by another");
+      }
       request(performance.now());
       this.#write();
     };
@@ -335,4 +370,10 @@ export class Connection implements Ticking {
       this.#pump();
     });
   }
+}
+
+/** A copy: a part of a string would keep the whole of it in memory. */
+function beginningOf(text: string): string {
+  const bytes = new TextEncoder().encode(text.slice(0, KEPT_CHARS));
+  return `${new TextDecoder().decode(bytes)}…`;
 }

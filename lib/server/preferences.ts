@@ -51,14 +51,9 @@ function selectMedia(
 /** Audio that one app needs must not be discarded because another doesn't. */
 function earliest(preferences: readonly OpenPreferences[]): string | undefined {
   let first: { readonly text: string; readonly nanoseconds: number } | undefined;
-  for (const { discardTo: text } of preferences) {
-    if (text === undefined) return undefined;
-    const nanoseconds = parseDuration(text);
-    if (nanoseconds === undefined) {
-      log.error("An app wants to discard audio up to something that is no position");
-      return undefined;
-    }
+  for (const { discardTo: text = "PT0S" } of preferences) {
+    const nanoseconds = parseDuration(text) ?? 0;
     if (first === undefined || nanoseconds < first.nanoseconds) first = { text, nanoseconds };
   }
-  return first?.text;
+  return first === undefined || first.nanoseconds === 0 ? undefined : first.text;
 }

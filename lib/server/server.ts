@@ -17,7 +17,7 @@ import {
 import { APP_TIMEOUTS, AppGroup, type AppTimeouts } from "./app_group.ts";
 import { Authenticator, type ConnectionIdentity } from "./authenticator.ts";
 import { Connection } from "./connection.ts";
-import { withDeadline } from "./deadline.ts";
+import { withDeadline } from "../app/deadline.ts";
 import { requestTargetOf } from "./request_target.ts";
 import { Ticker } from "./ticker.ts";
 
@@ -64,6 +64,12 @@ export interface AudioHookServer {
   shutdown(timeoutMs?: number): Promise<void>;
 }
 
+/**
+ * How long a peer may leave a WebSocket ping unanswered, in seconds. A client that lives answers it
+ * without knowing; without it, the connection of one that is gone would stay until TCP gives up.
+ */
+const DEAD_AFTER_SECONDS = 30;
+
 /** Path of the endpoint, unless configured. */
 export const DEFAULT_PATH = "/api/v1/audiohook/ws";
 
@@ -109,8 +115,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
   ): Response {
     let upgraded: Deno.WebSocketUpgrade;
     try {
-      // The session knows better when a client is gone, and it is the client who ends connections.
-      upgraded = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+      upgraded = Deno.upgradeWebSocket(request, { idleTimeout: DEAD_AFTER_SECONDS });
     } catch (error) {
       log.info("Bad WebSocket handshake", { error });
       return text(STATUS_CODE.BadRequest, "Bad WebSocket handshake");
@@ -145,14 +150,22 @@ export function startServer(options: ServerOptions): AudioHookServer {
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
       return text(STATUS_CODE.UpgradeRequired, "Expected a WebSocket", { upgrade: "websocket" });
     }
+    if (request.headers.get("sec-websocket-version") !== "13") {
+      const headers = { "sec-websocket-version": "13" };
+      return text(STATUS_CODE.BadRequest, "Expected version 13 of WebSocket", headers);
+    }
     if (isStopping) return unavailable();
     const startMs = performance.now();
     const nowSeconds = Math.floor(Date.now() / 1000);
     const result = await authenticator.authenticate(requestTarget, request.headers, nowSeconds);
     if (result.outcome === "refused") {
-      log.warning("Refused a connection: {reason}", { reason: result.reason });
-      const elapsedMs = performance.now() - startMs;
-      await new Promise((resolve) => setTimeout(resolve, authFailureDelayMs - elapsedMs));
+      const { reason, error } = result;
+      log.warning(
+        "Refused a connection: {reason}",
+        error === undefined ? { reason } : { reason, error },
+      );
+      const restMs = authFailureDelayMs - (performance.now() - startMs);
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, restMs)));
       return new Response(null, { status: STATUS_CODE.Unauthorized });
     }
     if (isStopping) return unavailable();
@@ -175,10 +188,6 @@ export function startServer(options: ServerOptions): AudioHookServer {
     port,
     onListen: () => {},
     onError(error) {
-      // A request that is no good as a WebSocket handshake; anything else is a defect of ours.
-      if (error instanceof TypeError) {
-        return text(STATUS_CODE.BadRequest, "Bad WebSocket handshake");
-      }
       log.fatal("Defect in the HTTP server: please report it", { error });
       return text(STATUS_CODE.InternalServerError, "Internal error");
     },

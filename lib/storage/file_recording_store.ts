@@ -9,6 +9,9 @@ import type { RecordingFiles, RecordingStore } from "./recording_store.ts";
 
 /** A session that a client tries again may keep its id; more than this is no retry. */
 const MAX_RECORDINGS_PER_SESSION = 1000;
+/** What people say on the phone is not for every user of the machine. */
+const FILE_MODE = 0o640;
+const FOLDER_MODE = 0o750;
 
 /** Recordings in a folder, which is made if there is none. */
 export class FileRecordingStore implements RecordingStore {
@@ -22,9 +25,10 @@ export class FileRecordingStore implements RecordingStore {
   /** Makes a new recording. Of several of one session, the second is named `<sessionId>.2`. */
   async create(day: string, sessionId: string): Promise<RecordingFiles> {
     const folder = join(this.#folder, day);
-    await Deno.mkdir(folder, { recursive: true });
+    await Deno.mkdir(folder, { recursive: true, mode: FOLDER_MODE });
     for (let number = 1; number <= MAX_RECORDINGS_PER_SESSION; number++) {
       const location = join(folder, number === 1 ? sessionId : `${sessionId}.${number}`);
+      if (await existsAnyOf(location, [".wav", ".wav.part", ".json"])) continue;
       const messages = await createNew(`${location}.jsonl`);
       if (messages !== undefined) return new LocalRecordingFiles(location, messages);
     }
@@ -45,7 +49,7 @@ class LocalRecordingFiles implements RecordingFiles {
   }
 
   async writeAudio(offset: number, bytes: Uint8Array): Promise<void> {
-    this.#audio ??= await Deno.open(`${this.location}.wav.part`, { write: true, createNew: true });
+    this.#audio ??= await createFile(`${this.location}.wav.part`);
     await this.#write(this.#audio, offset, bytes);
   }
 
@@ -60,7 +64,7 @@ class LocalRecordingFiles implements RecordingFiles {
   async writeMetadata(text: string): Promise<void> {
     // A reader must never see half of it.
     const temporary = `${this.location}.json.part`;
-    await Deno.writeTextFile(temporary, text);
+    await Deno.writeTextFile(temporary, text, { mode: FILE_MODE });
     await Deno.rename(temporary, `${this.location}.json`);
   }
 
@@ -82,10 +86,21 @@ class LocalRecordingFiles implements RecordingFiles {
   }
 }
 
+async function existsAnyOf(location: string, extensions: readonly string[]): Promise<boolean> {
+  for (const extension of extensions) {
+    if (await Deno.lstat(location + extension).then(() => true, () => false)) return true;
+  }
+  return false;
+}
+
+function createFile(path: string): Promise<Deno.FsFile> {
+  return Deno.open(path, { write: true, createNew: true, mode: FILE_MODE });
+}
+
 /** Makes a file; `undefined` if there is one of that name. */
 async function createNew(path: string): Promise<Deno.FsFile | undefined> {
   try {
-    return await Deno.open(path, { write: true, createNew: true });
+    return await createFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return undefined;
     throw error;

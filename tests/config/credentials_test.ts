@@ -165,17 +165,13 @@ Deno.test("credentials: a data folder that is a file is an error that says what 
     assertStringIncludes(error.message, "AUDIOHOOK_KEYS");
   }));
 
-Deno.test({
-  name: "credentials: a folder that cannot be written is an error that says what to do",
-  ignore: Deno.build.os !== "linux",
-  fn: async () => {
-    // /proc takes no new folders, not even from root.
-    const error = await assertRejects(
-      () => loadOrCreateCredentials("/proc/audiohook"),
-      CredentialsError,
-    );
-    assertStringIncludes(error.message, "Cannot write /proc/audiohook/credentials.json");
+Deno.test("credentials: a folder that cannot be made is an error that says what to do", () =>
+  inTemporaryFolder(async (folder) => {
+    // A link that leads nowhere: not even root can make a folder in its place.
+    const dataDir = `${folder}/data`;
+    await Deno.symlink(`${folder}/missing/data`, dataDir);
+    const error = await assertRejects(() => loadOrCreateCredentials(dataDir), CredentialsError);
+    assertStringIncludes(error.message, `Cannot write ${dataDir}/credentials.json`);
     assertStringIncludes(error.message, "Make DATA_DIR a writable folder, or set AUDIOHOOK_KEYS");
     assert(!error.message.includes("\n"));
-  },
-});
+  }));

@@ -88,14 +88,23 @@ Deno.test("media: an offer keeps fields that we don't know", () => {
   });
 });
 
-Deno.test("media: an offer without its fields, or with wrong ones, is refused", () => {
+Deno.test("media: an offer without its fields, or with wrong ones, is valid but not supported", () => {
   for (const key of ["type", "format", "channels", "rate"]) {
     const { [key]: _, ...without } = PCMU_STEREO as unknown as Record<string, unknown>;
-    assertEquals(mediaOfferSchema.safeParse(without).success, false, key);
-    assertEquals(mediaOfferSchema.safeParse({ ...without, [key]: null }).success, false, key);
+    for (const offer of [without, { ...without, [key]: null }]) {
+      assertEquals(mediaOfferSchema.safeParse(offer).success, true, key);
+      assertEquals(isSupportedMedia(offer), false, key);
+    }
   }
   for (const rate of [0, -8000, 1.5, NaN, "8000"]) {
-    assertEquals(mediaOfferSchema.safeParse({ ...PCMU_STEREO, rate }).success, false);
+    assertEquals(isSupportedMedia({ ...PCMU_STEREO, rate }), false);
+  }
+  assertEquals(isSupportedMedia({ ...PCMU_STEREO, channels: [] }), false);
+});
+
+Deno.test("media: an offer that is no object is refused", () => {
+  for (const offer of [null, "PCMU", 1, true]) {
+    assertEquals(mediaOfferSchema.safeParse(offer).success, false);
   }
 });
 

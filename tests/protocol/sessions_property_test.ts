@@ -685,6 +685,7 @@ class HostileClient extends Hostile {
       "open",
       "close",
       "gap",
+      "drift",
       "paused",
       "resumed",
       "update",

@@ -1,0 +1,59 @@
+/**
+ * How a server session begins, the times that it keeps, and what its answer to `open` says.
+ *
+ * Imports types only.
+ */
+import type { MediaOffer } from "./media.ts";
+import type { ServerOutboxRates } from "./server_outbox.ts";
+
+/** Who the session belongs to, as its connection request said. */
+export interface ServerSessionOptions {
+  /** UUID of the session, from `Audiohook-Session-Id`. */
+  readonly id: string;
+  /** UUID of the organization, from `Audiohook-Organization-Id`. */
+  readonly organizationId: string;
+  /** Present time in milliseconds, on any clock that never goes back. */
+  readonly nowMs: number;
+  /** What differs from {@link SERVER_SESSION_LIMITS}. */
+  readonly limits?: Partial<ServerSessionLimits>;
+}
+
+/** What the answer to `open` says. */
+export interface OpenedAnswer {
+  /** One of the offers; without it the session has no audio. */
+  readonly media?: MediaOffer;
+  /** Start paused by the server. */
+  readonly startPaused?: boolean;
+  /** Audio before this position is not needed. */
+  readonly discardTo?: string;
+  /** Language tags, sent only if the client asked for them. */
+  readonly supportedLanguages?: readonly string[];
+}
+
+/** Times and rates of a server session. */
+export interface ServerSessionLimits extends ServerOutboxRates {
+  /** From the connection to `open`. */
+  readonly openTimeoutMs: number;
+  /** From `open` to our answer; the client waits for 5 s. */
+  readonly openedTimeoutMs: number;
+  /** Without any frame from the client, which pings about every 5 s. */
+  readonly silenceTimeoutMs: number;
+  /** From `disconnect` to the client's `close`. */
+  readonly closeTimeoutMs: number;
+  /** From `close` to our `closed`; the client waits for 10 s. */
+  readonly closedTimeoutMs: number;
+  /** From `closed` to the end of the connection. */
+  readonly hangupTimeoutMs: number;
+}
+
+/** The defaults. The client's own rates are not published; these are on the safe side. */
+export const SERVER_SESSION_LIMITS = {
+  openTimeoutMs: 10_000,
+  openedTimeoutMs: 4_500,
+  silenceTimeoutMs: 60_000,
+  closeTimeoutMs: 5_000,
+  closedTimeoutMs: 9_000,
+  hangupTimeoutMs: 5_000,
+  textRate: { perSecond: 5, burst: 20 },
+  audioRate: { perSecond: 10, burst: 20 },
+} as const satisfies ServerSessionLimits;

@@ -1,0 +1,207 @@
+import {
+  assert,
+  assertEquals,
+  assertExists,
+  assertFalse,
+  assertMatch,
+  assertNotEquals,
+} from "@std/assert";
+import { dirname } from "node:path";
+import { SETTING_NAMES } from "../lib/config/settings.ts";
+import {
+  assertSameBytes,
+  CALL_WAV,
+  type Ended,
+  filesBelow,
+  hasStack,
+  Program,
+  ROOT,
+  taskCommand,
+  taskFlags,
+  TemporaryFolder,
+  wavData,
+} from "./helpers/program.ts";
+
+/** The flags that give permissions. */
+function permissionFlags(task: string): string[] {
+  return taskFlags(task).filter((flag) => /^(--allow|--deny|-[A-Z])/.test(flag)).sort();
+}
+
+/** The value of a flag such as `--allow-env=A,B`. */
+function flagValue(task: string, flag: string): string {
+  const found = taskFlags(task).find((text) => text.startsWith(`${flag}=`));
+  assertExists(found, `${task} has no ${flag}=…`);
+  return found.slice(flag.length + 1);
+}
+
+async function assertHealthy(server: Program): Promise<void> {
+  const { host } = await server.url();
+  const response = await fetch(`http://${host}/healthz`);
+  await response.body?.cancel();
+  assertEquals(response.status, 200);
+  const { code, output } = await server.stop();
+  assertEquals(code, 0, output);
+}
+
+Deno.test("tasks: all that the README names are there", () => {
+  for (const name of ["start", "test", "ok", "call", "demo", "compile"]) {
+    assertNotEquals(taskCommand(name), "", name);
+  }
+});
+
+Deno.test("tasks: none that runs the program has all permissions, or asks for more", () => {
+  for (const name of ["start", "compile", "call", "demo"]) {
+    const flags = taskFlags(name);
+    for (const flag of flags) {
+      assertFalse(/^(-A|--allow-all|--allow-run|--allow-ffi|--allow-sys|-P)/.test(flag), name);
+    }
+    assert(flags.includes("--no-prompt"), `${name} may stop and ask`);
+  }
+});
+
+Deno.test("tasks: start and compile have the same permissions, and the same script", () => {
+  assertEquals(permissionFlags("compile"), permissionFlags("start"));
+  assertMatch(taskCommand("start"), / main\.ts$/);
+  assertMatch(taskCommand("compile"), / main\.ts$/);
+});
+
+Deno.test("tasks: the environment that they may read is exactly the settings", () => {
+  for (const name of ["start", "compile", "call", "demo"]) {
+    assertEquals(flagValue(name, "--allow-env").split(","), [...SETTING_NAMES], name);
+  }
+});
+
+Deno.test("tasks: call writes no files", () => {
+  assertEquals(taskFlags("call").filter((flag) => flag.startsWith("--allow-write")), []);
+});
+
+Deno.test("tasks: ok checks format, lint, types, tests and the examples in the documentation", () => {
+  const command = taskCommand("ok");
+  for (const part of [/deno fmt --check/, /deno lint/, /deno check/, /\btest\b/, /--doc/]) {
+    assertMatch(command, part);
+  }
+});
+
+Deno.test("tasks: the program runs under exactly the flags of compile", async () => {
+  await using folder = await TemporaryFolder.make();
+  await using server = new Program({
+    args: ["run", ...taskFlags("compile"), `${ROOT}/main.ts`],
+    cwd: folder.path,
+    env: { PORT: "0" },
+  });
+  await assertHealthy(server);
+});
+
+/** Whether `deno compile` failed because its runtime can't be had, and nothing else. */
+function isDownloadFailure({ code, stderr }: Ended): boolean {
+  return code !== 0 && stderr.includes("https://dl.deno.land/") && !stderr.includes("TS");
+}
+
+function skipped(why: string): void {
+  // deno-lint-ignore no-console -- who reads the test's output should know
+  console.log(`skipped: the runtime for deno compile ${why}`);
+}
+
+Deno.test("tasks: compile makes a binary that runs", async () => {
+  await using folder = await TemporaryFolder.make();
+  const binary = folder.join("audiohook-server");
+  await using compiler = new Program({
+    args: ["compile", ...taskFlags("compile"), "--output", binary, `${ROOT}/main.ts`],
+    cwd: ROOT,
+  });
+  const compiled = await compiler.ended(60_000).catch((error: unknown) => error as Error);
+  if (compiled instanceof Error) {
+    if (!compiler.stderr.includes("https://dl.deno.land/")) throw compiled;
+    return skipped("did not come from dl.deno.land in time");
+  }
+  if (isDownloadFailure(compiled)) {
+    return skipped("cannot be had from dl.deno.land");
+  }
+  assertEquals(compiled.code, 0, compiled.output);
+  await using server = new Program({
+    executable: binary,
+    args: [],
+    cwd: folder.path,
+    env: { PORT: "0" },
+  });
+  await assertHealthy(server);
+  await using demo = new Program({
+    executable: binary,
+    args: ["demo"],
+    cwd: folder.path,
+    env: { PORT: "0" },
+  });
+  const { code, output } = await demo.ended(30_000);
+  assertEquals(code, 0, output);
+});
+
+/** The path that a demo printed. */
+function recordingIn(stdout: string): string {
+  const [path] = stdout.match(/\S+\.wav\b(?=\s*$)/m) ?? [];
+  assertExists(path, stdout);
+  return path;
+}
+
+Deno.test("tasks: demo places the call, and prints where a recording is that has all of it", async () => {
+  await using folder = await TemporaryFolder.make();
+  await using demo = new Program({
+    args: ["task", "demo"],
+    cwd: ROOT,
+    env: { DATA_DIR: folder.path },
+  });
+  const { code, stdout, output } = await demo.ended(60_000);
+  assertEquals(code, 0, output);
+  assertFalse(hasStack(output), output);
+  const path = recordingIn(stdout);
+  assert(path.startsWith(folder.path), output);
+  const said = await wavData(CALL_WAV);
+  assertSameBytes(await wavData(path), said);
+  const files = await filesBelow(folder.join("recordings"));
+  assertEquals(files.map((file) => file.replace(/^.*?\./, "")), ["json", "jsonl", "wav"]);
+  const { apiKey, clientSecret } = JSON.parse(
+    await Deno.readTextFile(folder.join("credentials.json")),
+  );
+  assertEquals([typeof apiKey, typeof clientSecret], ["string", "string"]);
+  assertFalse(output.includes(clientSecret));
+});
+
+Deno.test("tasks: demo works beside a server, with configured keys and a relative DATA_DIR", async () => {
+  await using folder = await TemporaryFolder.make();
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using demo = new Program({
+    args: ["run", ...taskFlags("demo"), `${ROOT}/main.ts`, "demo"],
+    cwd: folder.path,
+    env: {
+      DATA_DIR: "kept",
+      PORT: String(listener.addr.port),
+      HOST: "0.0.0.0",
+      PUBLIC_AUTHORITY: "audiohook.example.com",
+      AUDIOHOOK_KEYS: JSON.stringify({ "demo-key": "ZGVtby1zZWNyZXQ=" }),
+    },
+  });
+  const { code, stdout, output } = await demo.ended(60_000);
+  assertEquals(code, 0, output);
+  assertSameBytes(await wavData(folder.join(recordingIn(stdout))), await wavData(CALL_WAV));
+  assertFalse((await filesBelow(folder.path)).includes("kept/credentials.json"));
+  assertFalse(output.includes("ZGVtby1zZWNyZXQ="));
+});
+
+Deno.test("tasks: a demo that cannot find its call says so, without a stack, and fails", async () => {
+  // As a compiled binary would, which has nothing of tests/.
+  await using folder = await TemporaryFolder.make();
+  for (const path of ["main.ts", "deno.json", ...(await filesBelow(`${ROOT}/lib`)).map(inLib)]) {
+    await Deno.mkdir(dirname(folder.join(path)), { recursive: true });
+    await Deno.copyFile(`${ROOT}/${path}`, folder.join(path));
+  }
+  await using demo = new Program({
+    args: ["run", "--no-lock", ...taskFlags("demo"), "main.ts", "demo"],
+    cwd: folder.path,
+  });
+  const { code, output } = await demo.ended(10_000);
+  assertNotEquals(code, 0, output);
+  assertFalse(hasStack(output) || output.includes("\\n    at "), output);
+});
+
+function inLib(path: string): string {
+  return `lib/${path}`;
+}

@@ -12,6 +12,7 @@ export * from "./identifiers.ts";
 export * from "./keyring.ts";
 export * from "./media.ts";
 export * from "./nonce_store.ts";
+export type { OpenedAnswer } from "./opened_answer.ts";
 export * from "./protocol_error.ts";
 export * from "./server_messages.ts";
 export type { ServerOutboxRates } from "./server_outbox.ts";

@@ -10,7 +10,7 @@ import type { ClientMessage } from "./client_messages.ts";
 import { durationToSamples, parseDuration } from "./duration.ts";
 import type { EventEntity } from "./entities.ts";
 import { NIL_UUID, sameUuid } from "./identifiers.ts";
-import { isSupportedMedia, type Media, type MediaOffer, sameMedia, SAMPLE_RATE } from "./media.ts";
+import { type Media, type MediaOffer, SAMPLE_RATE } from "./media.ts";
 import { MessageExchange } from "./message_exchange.ts";
 import {
   type DisconnectReason,
@@ -25,8 +25,8 @@ import {
   type ServerSessionEvent,
   ServerSessionReports,
 } from "./server_session_events.ts";
+import { type OpenedAnswer, openedParameters, selectedMedia } from "./opened_answer.ts";
 import {
-  type OpenedAnswer,
   SERVER_SESSION_LIMITS,
   type ServerSessionLimits,
   type ServerSessionOptions,
@@ -159,26 +159,13 @@ export class ServerSession {
    * or not supported.
    */
   opened(answer: OpenedAnswer, nowMs: number): void {
-    const { media, startPaused, discardTo, supportedLanguages } = answer;
-    const offer = media && this.#offers.find((candidate) => sameMedia(candidate, media));
-    if (media !== undefined && offer === undefined && this.#exchange.maySend("opened")) {
-      throw new LocalProtocolError("Cannot select media that the client did not offer");
-    }
-    if (offer !== undefined && !isSupportedMedia(offer)) {
-      throw new LocalProtocolError("Cannot select media of a format that is not supported");
-    }
-    this.#outbox.send({
-      type: "opened",
-      parameters: {
-        media: offer === undefined ? [] : [offer],
-        ...(startPaused ? { startPaused } : {}),
-        ...(discardTo === undefined ? {} : { discardTo }),
-        ...(this.#wantsLanguages ? { supportedLanguages: [...supportedLanguages ?? []] } : {}),
-      },
-    }, nowMs);
+    this.#require("opened");
+    const media = selectedMedia(answer, this.#offers);
+    const parameters = openedParameters(answer, media, this.#wantsLanguages);
+    this.#outbox.send({ type: "opened", parameters }, nowMs);
     this.#stateDeadlineMs = Infinity;
-    if (startPaused) this.#stream.pauses.startPaused();
-    if (offer !== undefined) this.#stream.start(offer);
+    if (answer.startPaused) this.#stream.pauses.startPaused();
+    if (media !== undefined) this.#stream.start(media);
   }
 
   /**

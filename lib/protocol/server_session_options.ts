@@ -1,9 +1,8 @@
 /**
- * How a server session begins, the times that it keeps, and what its answer to `open` says.
+ * How a server session begins, and the times that it keeps.
  *
  * Imports types only.
  */
-import type { MediaOffer } from "./media.ts";
 import type { ServerOutboxRates } from "./server_outbox.ts";
 
 /** Who the session belongs to, as its connection request said. */
@@ -16,18 +15,6 @@ export interface ServerSessionOptions {
   readonly nowMs: number;
   /** What differs from {@link SERVER_SESSION_LIMITS}. */
   readonly limits?: Partial<ServerSessionLimits>;
-}
-
-/** What the answer to `open` says. */
-export interface OpenedAnswer {
-  /** One of the offers; without it the session has no audio. */
-  readonly media?: MediaOffer;
-  /** Start paused by the server. */
-  readonly startPaused?: boolean;
-  /** Audio before this position is not needed. */
-  readonly discardTo?: string;
-  /** Language tags, sent only if the client asked for them. */
-  readonly supportedLanguages?: readonly string[];
 }
 
 /** Times and rates of a server session. */

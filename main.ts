@@ -12,6 +12,7 @@ import { loadSettings } from "./lib/config/load_settings.ts";
 import { describeFailure } from "./lib/config/describe_failure.ts";
 import { configureLogging } from "./lib/config/logging.ts";
 import { type Settings, SettingsError } from "./lib/config/settings.ts";
+import { listenForStopSignals } from "./lib/config/stop_signals.ts";
 import { Keyring } from "./lib/protocol/mod.ts";
 import { withDeadline } from "./lib/app/deadline.ts";
 import { type AudioHookServer, startServer } from "./lib/server/mod.ts";
@@ -58,7 +59,8 @@ async function main(args: readonly string[]): Promise<number> {
 /** Runs until it is told to stop. */
 async function serve(settings: Settings): Promise<number> {
   // Before anybody can know that there is something to stop.
-  const stopSignal = listenForStopSignal();
+  const { promise: stopSignal, resolve: onStopSignal } = Promise.withResolvers<Deno.Signal>();
+  listenForStopSignals(onStopSignal);
   const recordingsDir = await makeRecordingsDir(settings);
   const { keys, created } = await loadKeys(settings);
   // Not by the log: keys never are in it.
@@ -118,7 +120,7 @@ async function demo(settings: Settings): Promise<number> {
 async function makeRecordingsDir({ dataDir }: Settings): Promise<string> {
   const folder = join(dataDir, "recordings");
   try {
-    await Deno.mkdir(folder, { recursive: true });
+    await Deno.mkdir(folder, { recursive: true, mode: 0o750 });
     await Deno.remove(await Deno.makeTempFile({ dir: folder }));
   } catch (error) {
     throw new SettingsError([
@@ -204,23 +206,6 @@ They are kept in ${path}. Genesys Cloud connects by wss: only, at port
 
 function urlOf(host: string, port: number, { audiohookPath }: Settings): URL {
   return new URL(`ws://${host.includes(":") ? `[${host}]` : host}:${port}${audiohookPath}`);
-}
-
-/** The user's or the system's wish to stop; a second one ends the program at once. */
-function listenForStopSignal(): Promise<Deno.Signal> {
-  const signals: Deno.Signal[] = Deno.build.os === "windows"
-    ? ["SIGINT", "SIGBREAK"]
-    : ["SIGINT", "SIGTERM"];
-  const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
-  let isStopping = false;
-  for (const signal of signals) {
-    Deno.addSignalListener(signal, () => {
-      if (isStopping) Deno.exit(130);
-      isStopping = true;
-      resolve(signal);
-    });
-  }
-  return promise;
 }
 
 /** A defect in one place must not end the calls of all others. */

@@ -320,36 +320,42 @@ Deno.test("main: /healthz answers 200 while the process lives, and SIGINT ends i
   assertEquals(code, 0);
 });
 
-Deno.test("main: SIGTERM asks the client of a call to end, and finishes its recording", async () => {
-  await using folder = await TemporaryFolder.make();
-  await using server = Program.server(folder.path, { AUDIOHOOK_KEYS: KEYS });
-  const events: string[] = [];
-  let isStopping = false;
-  const outcome = await call(await server.url(), { apiKey: KEY, clientSecret: SECRET }, {
-    speed: 4,
-    onEvent: (event) => events.push(event.type),
-    onProgress(positionSamples) {
-      if (isStopping || positionSamples < 16_000) return;
-      isStopping = true;
-      server.kill("SIGTERM");
-    },
+// Ctrl-C comes twice to a program that `deno task` or `npx` started.
+for (const [first, second] of [["SIGTERM", undefined], ["SIGINT", "SIGINT"]] as const) {
+  Deno.test(`main: ${second === undefined ? first : `${first}, and again,`} asks the client of a call to end, and finishes its recording`, async () => {
+    await using folder = await TemporaryFolder.make();
+    await using server = Program.server(folder.path, { AUDIOHOOK_KEYS: KEYS });
+    const events: string[] = [];
+    let isStopping = false;
+    const outcome = await call(await server.url(), { apiKey: KEY, clientSecret: SECRET }, {
+      speed: 4,
+      onEvent(event) {
+        events.push(event.type);
+        if (event.type === "disconnect" && second !== undefined) server.kill(second);
+      },
+      onProgress(positionSamples) {
+        if (isStopping || positionSamples < 16_000) return;
+        isStopping = true;
+        server.kill(first);
+      },
+    });
+    const { code, output } = await server.ended();
+    assertEquals(code, 0, output);
+    assertEquals(outcome.failure, undefined);
+    assert(events.includes("disconnect"), events.join());
+    assertEquals(events.at(-1), "closed");
+    const said = await wavData(CALL_WAV);
+    const path = await recordingPath(folder.join("data"), `${outcome.sessionId}.wav`);
+    const recorded = await wavData(path);
+    assertEquals(recorded.length, outcome.positionSamples * 2);
+    assertLess(recorded.length, said.length);
+    assertSameBytes(recorded, said.subarray(0, recorded.length));
+    const metadata = JSON.parse(await Deno.readTextFile(path.replace(/wav$/, "json")));
+    assertEquals(metadata.closeReason, "disconnect");
+    assertEquals(metadata.isComplete, true);
+    assertFalse((await filesBelow(folder.path)).some((name) => name.endsWith(".part")));
   });
-  const { code, output } = await server.ended();
-  assertEquals(code, 0, output);
-  assertEquals(outcome.failure, undefined);
-  assert(events.includes("disconnect"), events.join());
-  assertEquals(events.at(-1), "closed");
-  const said = await wavData(CALL_WAV);
-  const path = await recordingPath(folder.join("data"), `${outcome.sessionId}.wav`);
-  const recorded = await wavData(path);
-  assertEquals(recorded.length, outcome.positionSamples * 2);
-  assertLess(recorded.length, said.length);
-  assertSameBytes(recorded, said.subarray(0, recorded.length));
-  const metadata = JSON.parse(await Deno.readTextFile(path.replace(/wav$/, "json")));
-  assertEquals(metadata.closeReason, "disconnect");
-  assertEquals(metadata.isComplete, true);
-  assertFalse((await filesBelow(folder.path)).some((name) => name.endsWith(".part")));
-});
+}
 
 Deno.test("main: SIGTERM does not wait for a client that is silent", async () => {
   await using folder = await TemporaryFolder.make();

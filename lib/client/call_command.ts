@@ -9,6 +9,7 @@ import { CredentialsError, readCredentials } from "../config/credentials.ts";
 import { describeFailure } from "../config/describe_failure.ts";
 import { loadSettings } from "../config/load_settings.ts";
 import { type Settings, SettingsError } from "../config/settings.ts";
+import { listenForStopSignals } from "../config/stop_signals.ts";
 import { type AudioFormat, isApiKey } from "../protocol/mod.ts";
 import { CallAudio } from "./call_audio.ts";
 import { reportCall } from "./report_call.ts";
@@ -29,7 +30,7 @@ Usage: deno task call --wav FILE [options]
   --help          This text
 
 Ends with 0 if the session ended with "closed", 1 if not, 2 if the options are wrong.
-Ctrl-C closes the call properly.`;
+Ctrl-C closes the call properly; a second one, a second later, ends it at once.`;
 
 /** The options are wrong; the message says what is right. */
 class UsageError extends Error {}
@@ -57,11 +58,7 @@ export async function callCommand(args: readonly string[]): Promise<number> {
     }
     const audio = CallAudio.fromWav(await readFile(options.wav));
     const controller = new AbortController();
-    Deno.addSignalListener("SIGINT", () => {
-      // Once more, and it ends at once.
-      if (controller.signal.aborted) Deno.exit(130);
-      controller.abort();
-    });
+    listenForStopSignals(() => controller.abort());
     const { outcome } = await reportCall({ ...options, audio, signal: controller.signal });
     return outcome.failure === undefined ? 0 : 1;
   } catch (error) {

@@ -68,9 +68,9 @@ async function serve(settings: Settings): Promise<number> {
   const introduce = (url: URL) => {
     if (created === undefined) return;
     const { publicAuthority, audiohookPath } = settings;
-    const uri = publicAuthority === undefined
-      ? url.href
-      : `wss://${publicAuthority}${audiohookPath}`;
+    const isAnyAddress = url.hostname === "0.0.0.0" || url.hostname === "[::]";
+    const authority = publicAuthority ?? (isAnyAddress ? "<public name>" : undefined);
+    const uri = authority === undefined ? url.href : `wss://${authority}${audiohookPath}`;
     print(out, introduction(uri, created.apiKey, created.clientSecret, created.path));
   };
   let running: Running;
@@ -101,6 +101,8 @@ async function demo(settings: Settings): Promise<number> {
   if (first === undefined) throw new SettingsError(["Expected at least one key in AUDIOHOOK_KEYS"]);
   const [apiKey, clientSecret] = first;
   const local = { ...settings, host: "127.0.0.1", port: 0, publicAuthority: undefined };
+  const controller = new AbortController();
+  listenForStopSignals(() => controller.abort());
   const running = await start(local, recordingsDir, keys);
   try {
     const isSame = await runDemo({
@@ -109,6 +111,7 @@ async function demo(settings: Settings): Promise<number> {
       clientSecret: Uint8Array.fromBase64(clientSecret),
       recordingsDir,
       wav: join(import.meta.dirname ?? ".", "tests", "testdata", "call.wav"),
+      signal: controller.signal,
     });
     return isSame ? 0 : 1;
   } finally {

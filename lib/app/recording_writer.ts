@@ -7,13 +7,17 @@
  */
 import type { RecordingFiles } from "../storage/recording_store.ts";
 
-/** How much may wait for the storage, of audio and of messages each. */
+/** How much audio may wait for the storage: minutes of it. */
 export const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+/** And how many characters of messages, which may come faster than any storage writes. */
+const MAX_WAITING_CHARS = 16 * 1024 * 1024;
 
 /** How long until storage that failed is tried again. */
 const RETRY_MS = 1000;
 /** How long it is tried after the call has ended. */
 const GIVE_UP_MS = 60_000;
+/** Messages are handed to the storage when there are so many characters of them. */
+const LINES_CHARS = 256 * 1024;
 /** Silence is written from one buffer. */
 const SILENCE_BYTES = 256 * 1024;
 
@@ -45,6 +49,7 @@ export class RecordingWriter {
   #chunk: Uint8Array;
   #chunkUsed = 0;
   #lines: string[] = [];
+  #linesChars = 0;
   #audioOffset: number;
   #messagesOffset = 0;
   #waitingAudioBytes = 0;
@@ -53,6 +58,7 @@ export class RecordingWriter {
   #endedMs: number | undefined;
   #hasGivenUp = false;
   #files: RecordingFiles | undefined;
+  #location: string | undefined;
   #isWorking = false;
   #working: Promise<void> = Promise.resolve();
 
@@ -68,7 +74,7 @@ export class RecordingWriter {
 
   /** Where the files are; `undefined` until they are made. */
   get location(): string | undefined {
-    return this.#files?.location;
+    return this.#location;
   }
 
   /** Whether all that was handed to the storage is written. */
@@ -83,7 +89,7 @@ export class RecordingWriter {
 
   /** Whether a message of this length may wait. */
   hasRoomForMessage(chars: number): boolean {
-    return this.#waitingMessageChars + chars <= MAX_WAITING_BYTES;
+    return this.#waitingMessageChars + chars <= MAX_WAITING_CHARS;
   }
 
   /** Appends audio, which is copied. */
@@ -122,17 +128,23 @@ export class RecordingWriter {
   /** Appends a line to the message log. */
   message(line: string): void {
     this.#lines.push(line);
+    this.#linesChars += line.length;
     this.#waitingMessageChars += line.length;
+    if (this.#linesChars > LINES_CHARS) this.#queueLines();
   }
 
   /** Hands what was collected to the storage. */
   flush(): void {
     this.#queueChunk();
+    this.#queueLines();
+  }
+
+  #queueLines(): void {
     if (this.#lines.length === 0) return;
-    const lines = this.#lines;
+    const bytes = this.#encoder.encode(this.#lines.join(""));
+    const chars = this.#linesChars;
     this.#lines = [];
-    const bytes = this.#encoder.encode(lines.join(""));
-    const chars = lines.reduce((sum, line) => sum + line.length, 0);
+    this.#linesChars = 0;
     const offset = this.#messagesOffset;
     this.#messagesOffset += bytes.length;
     this.#queue(async (files) => {
@@ -209,6 +221,7 @@ export class RecordingWriter {
     while (true) {
       try {
         this.#files ??= await this.#options.create();
+        this.#location = this.#files.location;
         const [job] = this.#jobs;
         if (job === undefined) break;
         await job(this.#files);

@@ -20,6 +20,8 @@ export interface DemoOptions {
   readonly recordingsDir: string;
   /** Path of what is said. */
   readonly wav: string;
+  /** Closes the call. */
+  readonly signal?: AbortSignal;
 }
 
 /** 43 seconds of call in about 4. */

@@ -94,7 +94,8 @@ class CallInProgress {
       event.preventDefault();
       if (this.#session.state !== "idle") return;
       const why = event instanceof ErrorEvent ? `: ${event.message}` : "";
-      this.#failure = `Cannot connect to ${options.request.url}${why}`;
+      this.#failure = `Cannot connect to ${options.request.url}${why}. ` +
+        "Does a server listen there, and does it know the key, the secret and this address?";
     };
     this.#socket.onclose = () => this.#end();
     this.#timer = setTimeout(

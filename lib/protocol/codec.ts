@@ -137,7 +137,7 @@ function decode<M>(
     return {
       kind: "invalid",
       info: `Invalid message: ${describeProblem(parsed.error)}`,
-      ...seqOf(json),
+      ...readable(json),
     };
   }
   const { id, type, seq, parameters } = parsed.data;
@@ -153,9 +153,11 @@ function decode<M>(
   return { kind: "message", envelope, message: { type, parameters: result.data } as M };
 }
 
-function seqOf(json: unknown): { seq?: number } {
-  const parsed = z.object({ seq: common.seq }).safeParse(json);
-  return parsed.success ? { seq: parsed.data.seq } : {};
+/** What can be read of a message whose envelope is not as it should be. */
+function readable(json: unknown): { seq?: number; type?: string } {
+  const seq = z.object({ seq: common.seq }).safeParse(json).data;
+  const type = z.object({ type: common.type }).safeParse(json).data;
+  return { ...seq, ...type };
 }
 
 /** Tells whether a text takes more bytes in UTF-8, without encoding it where that's evident. */

@@ -100,11 +100,13 @@ export class MessageExchange<R extends Role> {
     if (decoded.kind === "invalid") {
       // A message is a message, even if its number can't be read: the next one has the next.
       this.#count(decoded.seq ?? expected);
-      throw new RemoteProtocolError(decoded.info, { isClose: decoded.type === "close" });
+      const closeReason = decoded.type === "close" ? "error" : undefined;
+      throw new RemoteProtocolError(decoded.info, { closeReason });
     }
     const { id, seq, acknowledged } = decoded.envelope;
-    const type = decoded.kind === "message" ? decoded.message.type : decoded.type;
-    const isClose = type === "close";
+    const closeReason = decoded.kind === "message" && decoded.message.type === "close"
+      ? decoded.message.parameters.reason
+      : undefined;
     this.#count(seq);
     if (!sameUuid(id, this.#id)) {
       throw new RemoteProtocolError("Invalid message: id is not that of the session");
@@ -113,15 +115,15 @@ export class MessageExchange<R extends Role> {
       // The official client calls a gap a defect of the server.
       const code = this.#role === "client" ? 500 : 400;
       const info = `Invalid message: expected seq ${expected}, got ${seq}`;
-      throw new RemoteProtocolError(info, { code, isClose });
+      throw new RemoteProtocolError(info, { code, closeReason });
     }
     if (acknowledged > this.#sentSeq) {
       const name = this.#role === "server" ? "serverseq" : "clientseq";
       const info =
         `Invalid message: ${name} is ${acknowledged}, but only ${this.#sentSeq} were sent`;
-      throw new RemoteProtocolError(info, { isClose });
+      throw new RemoteProtocolError(info, { closeReason });
     }
-    if (decoded.kind === "unknown") return { kind: "unknown", type };
+    if (decoded.kind === "unknown") return { kind: "unknown", type: decoded.type };
     this.#move(decoded.message.type);
     return { kind: "message", message: decoded.message, acknowledged };
   }

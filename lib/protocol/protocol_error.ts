@@ -24,8 +24,8 @@ export class RemoteProtocolError extends Error {
   readonly reason: DisconnectReason;
   /** Error code of the same fault, for a client that reports it (protocol section 5). */
   readonly code: number;
-  /** Whether it was a `close` that was at fault: no other one will come. */
-  readonly isClose: boolean;
+  /** Reason of a `close` that was at fault: no other one will come. */
+  readonly closeReason: string | undefined;
 
   /**
    * @param info What was wrong. It goes to the peer and into logs on both sides: no values that
@@ -34,11 +34,11 @@ export class RemoteProtocolError extends Error {
    */
   constructor(
     info: string,
-    options: { reason?: DisconnectReason; code?: number; isClose?: boolean } = {},
+    options: { reason?: DisconnectReason; code?: number; closeReason?: string } = {},
   ) {
     super(info);
     this.reason = options.reason ?? "error";
     this.code = options.code ?? 400;
-    this.isClose = options.isClose ?? false;
+    this.closeReason = options.closeReason;
   }
 }

@@ -110,7 +110,9 @@ export class ServerSession {
       }
     } catch (error) {
       this.#fault(error, nowMs);
-      if (error instanceof RemoteProtocolError && error.isClose) this.#onFaultyClose(nowMs);
+      if (error instanceof RemoteProtocolError && error.closeReason !== undefined) {
+        this.#onFaultyClose(error.closeReason, nowMs);
+      }
     }
   }
 
@@ -323,10 +325,10 @@ export class ServerSession {
   }
 
   /** A `close` that breaks a rule closes too: the client waits for `closed`, and sends no other. */
-  #onFaultyClose(nowMs: number): void {
+  #onFaultyClose(reason: string, nowMs: number): void {
     if (!this.#exchange.mayReceive("close")) return;
     this.#exchange.accept("close");
-    this.#onClose("error", nowMs);
+    this.#onClose(reason, nowMs);
   }
 
   #onOpen(parameters: Extract<ClientMessage, { type: "open" }>["parameters"], nowMs: number): void {

@@ -86,8 +86,7 @@ export class AppGroup {
    */
   async open(call: Call): Promise<OpenPreferences[]> {
     await Promise.all(this.#members.map((member) => this.#open(member, call)));
-    for (const message of this.#early ?? []) this.report("message", message);
-    this.#early = undefined;
+    this.#reportEarly();
     return this.#members.flatMap(({ handler, preferences }) =>
       handler === undefined ? [] : [preferences]
     );
@@ -133,11 +132,10 @@ export class AppGroup {
   ): void {
     for (const member of this.#members) {
       const { handler } = member;
-      if (handler === undefined || handler[what] === undefined) continue;
       if (member.failed && what !== "ended") continue;
       try {
-        const report = handler[what] as (...details: unknown[]) => unknown;
-        this.#watch(member, what, report.apply(handler, details));
+        const report = handler?.[what] as ((...details: unknown[]) => unknown) | undefined;
+        if (report !== undefined) this.#watch(member, what, report.apply(handler, details));
       } catch (error) {
         this.#fail(member, what, error);
       }
@@ -162,10 +160,16 @@ export class AppGroup {
       // `null` is not allowed, but an app without types may say it.
       const handler = await app.open(call, member.abort.signal) ?? undefined;
       if (!isWaiting || this.#closing !== undefined) return await this.#leaveOut(member, handler);
-      member.preferences = preferencesSchema.parse(handler?.preferences ?? {});
+      try {
+        member.preferences = preferencesSchema.parse(handler?.preferences ?? {});
+      } catch (error) {
+        await this.#leaveOut(member, handler);
+        throw error;
+      }
       member.handler = handler;
     })().then(() => true, (error) => {
       log.error("App {app} failed to open, and is left out of {sessionId}", { ...context, error });
+      member.abort.abort(new DOMException("The app failed to open", "AbortError"));
       return true;
     });
     if (await withDeadline(opening, this.#timeouts.openMs) === undefined) {
@@ -173,6 +177,12 @@ export class AppGroup {
       member.abort.abort(new DOMException("The app did not open in time", "TimeoutError"));
     }
     isWaiting = false;
+  }
+
+  #reportEarly(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const message of early) this.report("message", message);
   }
 
   async #leaveOut({ app }: Member, handler: CallHandler | undefined): Promise<void> {
@@ -185,6 +195,7 @@ export class AppGroup {
   }
 
   async #closeAll(end: CallEnd): Promise<OutputVariables | undefined> {
+    this.#reportEarly();
     const answers = await Promise.all(this.#members.map((member) => {
       member.abort.abort(new DOMException("The call has ended", "AbortError"));
       return this.#close(member, end);

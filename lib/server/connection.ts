@@ -243,10 +243,16 @@ export class Connection implements Ticking {
     apps.open(this.#call(parameters)).then((preferences) => {
       // The client may have closed or gone meanwhile, or an app refused the call.
       if (session.state !== "opening") return;
-      session.opened({
-        ...combinePreferences(parameters.media, preferences),
-        supportedLanguages: apps.supportedLanguages,
-      }, performance.now());
+      try {
+        session.opened({
+          ...combinePreferences(parameters.media, preferences),
+          supportedLanguages: apps.supportedLanguages,
+        }, performance.now());
+      } catch (error) {
+        // An offer that is as large as a message may be, which can't be repeated.
+        if (!(error instanceof LocalProtocolError)) throw error;
+        return this.#disconnect(error.message);
+      }
       this.#write();
       log.info("Session {sessionId} is open", this.#context);
       apps.report("opened", session.media);

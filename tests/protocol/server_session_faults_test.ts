@@ -6,12 +6,15 @@ import { assertCloses, open, openBot } from "../helpers/server_session.ts";
 // --- What is at fault, floods, and the end of the connection ------------------------------------
 
 for (
-  const [what, send] of [
-    ["without a reason", (client: WireClient) => client.send("close")],
-    ["with a seq that is too high", (client: WireClient) => {
+  const [what, reason, send] of [
+    ["without a reason", "error", (client: WireClient) => client.send("close")],
+    ["without a position", "error", (client: WireClient) => {
+      client.send("close", { reason: "end" }, { position: undefined });
+    }],
+    ["with a seq that is too high", "end", (client: WireClient) => {
       client.send("close", { reason: "end" }, { seq: client.seq + 5 });
     }],
-    ["with a serverseq that is too high", (client: WireClient) => {
+    ["with a serverseq that is too high", "end", (client: WireClient) => {
       client.send("close", { reason: "end" }, { serverseq: 99 });
     }],
   ] as const
@@ -21,7 +24,7 @@ for (
     send(client);
     assertEquals(client.receiveTypes(), ["disconnect"]);
     assertEquals(client.events().filter(({ type }) => type === "close"), [
-      { type: "close", reason: "error" },
+      { type: "close", reason },
     ]);
     client.session.closed(undefined, client.nowMs);
     assertEquals(client.receiveOne("closed").clientseq, client.seq);

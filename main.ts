@@ -13,6 +13,7 @@ import { describeFailure } from "./lib/config/describe_failure.ts";
 import { configureLogging } from "./lib/config/logging.ts";
 import { type Settings, SettingsError } from "./lib/config/settings.ts";
 import { listenForStopSignals } from "./lib/config/stop_signals.ts";
+import { writeText } from "./lib/config/text_output.ts";
 import { Keyring } from "./lib/protocol/mod.ts";
 import { withDeadline } from "./lib/app/deadline.ts";
 import { type AudioHookServer, startServer } from "./lib/server/mod.ts";
@@ -224,7 +225,7 @@ function reportDefects(): void {
 }
 
 function print(to: typeof Deno.stdout | typeof Deno.stderr, text: string): void {
-  to.writeSync(new TextEncoder().encode(`${text}\n`));
+  writeText(to, `${text}\n`);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

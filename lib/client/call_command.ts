@@ -10,6 +10,7 @@ import { describeFailure } from "../config/describe_failure.ts";
 import { loadSettings } from "../config/load_settings.ts";
 import { type Settings, SettingsError } from "../config/settings.ts";
 import { listenForStopSignals } from "../config/stop_signals.ts";
+import { writeText } from "../config/text_output.ts";
 import { type AudioFormat, isApiKey } from "../protocol/mod.ts";
 import { CallAudio } from "./call_audio.ts";
 import { reportCall } from "./report_call.ts";
@@ -53,7 +54,7 @@ export async function callCommand(args: readonly string[]): Promise<number> {
   try {
     const options = await readOptions(args);
     if (options === undefined) {
-      print(HELP);
+      writeText(Deno.stdout, `${HELP}\n`);
       return 0;
     }
     const audio = CallAudio.fromWav(await readFile(options.wav));
@@ -66,7 +67,7 @@ export async function callCommand(args: readonly string[]): Promise<number> {
       error instanceof UsageError || error instanceof WavFormatError ||
       error instanceof SettingsError || error instanceof CredentialsError
     ) {
-      complain(error.message);
+      writeText(Deno.stderr, `${error.message}\n`);
       return 2;
     }
     throw error;
@@ -174,14 +175,6 @@ async function readFile(path: string): Promise<Uint8Array> {
       `Expected the path of a WAV file after --wav, got ${path} (${describeFailure(error)})`,
     );
   }
-}
-
-function print(text: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
-}
-
-function complain(text: string): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
 }
 
 if (import.meta.main) Deno.exit(await callCommand(Deno.args));

@@ -1,11 +1,11 @@
 /**
  * Lines and a progress bar for the command line tools.
  *
- * Imports nothing.
+ * Imports how text is written from the configuration.
  */
+import { escapeControls, writeText } from "../config/text_output.ts";
 
 const BAR_WIDTH = 30;
-const encoder = new TextEncoder();
 
 /** Writes to standard output; a progress bar stays below the lines. */
 export class Terminal {
@@ -15,10 +15,7 @@ export class Terminal {
 
   /** Prints a line. What steers a terminal is escaped: the text may be the server's. */
   print(text: string): void {
-    const line = text.replace(
-      /\p{Cc}/gu,
-      (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-    );
+    const line = escapeControls(text);
     if (this.#isTerminal) write(`\r\x1b[K${line}\n${this.#bar}`);
     else write(`${line}\n`);
   }
@@ -44,10 +41,5 @@ export class Terminal {
 }
 
 function write(text: string): void {
-  let rest = encoder.encode(text);
-  try {
-    while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
-  } catch {
-    // Whoever read the output is gone (EPIPE). The call goes on.
-  }
+  writeText(Deno.stdout, text);
 }

@@ -3,7 +3,7 @@
  *
  * Values may come from the network. Both forms escape control characters, so that a value can
  * neither forge a line nor steer a terminal.
- * Must not import: anything else in lib.
+ * Must not import: anything of lib outside this folder.
  */
 import {
   type AnsiColorFormatterOptions,
@@ -13,6 +13,7 @@ import {
   type LogRecord,
   type TextFormatter,
 } from "@logtape/logtape";
+import { escapeControls } from "./text_output.ts";
 
 /**
  * One JSON object a line: `@timestamp`, `level`, `message`, `logger` and `properties`. An error
@@ -68,11 +69,4 @@ function renderValue(value: unknown): string {
   if (value instanceof Error) return escapeControls(`${value.name}: ${value.message}`);
   const text = Deno.inspect(value, { colors: false, compact: true, breakLength: Infinity });
   return escapeControls(text);
-}
-
-function escapeControls(text: string): string {
-  return text.replace(
-    /\p{Cc}/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

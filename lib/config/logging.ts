@@ -7,6 +7,7 @@
 import { compareLogLevel, configureSync, type LogRecord } from "@logtape/logtape";
 import { formatJson, prettyFormatter } from "./log_formatters.ts";
 import type { Settings } from "./settings.ts";
+import { writeText } from "./text_output.ts";
 
 /** The root of all log categories of this project. */
 export const LOG_CATEGORY = "audiohook";
@@ -40,7 +41,7 @@ export function configureLogging(
 ): void {
   const colours = write === undefined && Deno.stdout.isTerminal() && !Deno.noColor;
   const formatter = format === "json" ? formatJson : prettyFormatter(colours);
-  const writeLine = write ?? writeToStdout;
+  const writeLine = write ?? ((line: string) => writeText(Deno.stdout, line));
   configureSync({
     // There may be a set-up already: a command may change it, tests do.
     reset: true,
@@ -55,15 +56,4 @@ export function configureLogging(
       },
     ],
   });
-}
-
-const encoder = new TextEncoder();
-
-function writeToStdout(line: string): void {
-  let rest = encoder.encode(line);
-  try {
-    while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
-  } catch {
-    // Whoever read the log is gone (EPIPE), or the disk is full. The calls go on.
-  }
 }

@@ -14,6 +14,7 @@ import {
 import { ClientStream } from "./client_stream.ts";
 import { durationToSamples, formatDuration, samplesToDuration } from "./duration.ts";
 import {
+  bytesPerSampleFrame,
   isSupportedMedia,
   MAX_AUDIO_FRAME_BYTES,
   type Media,
@@ -21,7 +22,7 @@ import {
   SAMPLE_RATE,
 } from "./media.ts";
 import { MessageExchange } from "./message_exchange.ts";
-import { LocalProtocolError, RemoteProtocolError } from "./protocol_error.ts";
+import { RemoteProtocolError } from "./protocol_error.ts";
 import type { ServerMessage, ServerParameters } from "./server_messages.ts";
 import type { SessionState } from "./transitions.ts";
 
@@ -120,7 +121,7 @@ export class ClientSession {
    * @throws {LocalProtocolError} If the session is not open or has no audio.
    */
   sendAudio(frame: Uint8Array): boolean {
-    this.#require("audio");
+    this.#exchange.requireSend("audio");
     const samples = this.#stream.samplesOf(frame);
     if (!this.#stream.wants(samples)) {
       this.#stream.lose(samples);
@@ -138,7 +139,7 @@ export class ClientSession {
    * @throws {LocalProtocolError} If the session is not open.
    */
   discard(samples: number): void {
-    this.#require("discarded");
+    this.#exchange.requireSend("discarded");
     this.#stream.lose(samples);
     if (this.#stream.flowing) this.#reportLost();
   }
@@ -159,7 +160,7 @@ export class ClientSession {
    * @throws {LocalProtocolError} If the session is not open.
    */
   resume(): void {
-    this.#require("resumed");
+    this.#exchange.requireSend("resumed");
     if (!this.#stream.pausedByClient) return;
     this.#stream.setPause("client", false);
     if (this.#stream.flowing) this.#sendResumed();
@@ -238,7 +239,7 @@ export class ClientSession {
       if (frame.length > MAX_AUDIO_FRAME_BYTES) {
         throw new RemoteProtocolError("Audio frame is too large", { code: 413 });
       }
-      if (this.#media.format === "L16" && frame.length % 2 !== 0) {
+      if (frame.length % bytesPerSampleFrame(this.#media) !== 0) {
         throw new RemoteProtocolError("Audio frame has part of a sample");
       }
     });
@@ -362,13 +363,6 @@ export class ClientSession {
       if (this.#exchange.maySend("close")) this.close("error", nowMs);
       return false;
     }
-  }
-
-  #require(type: ClientMessage["type"] | "audio"): void {
-    if (this.#exchange.maySend(type)) return;
-    throw new LocalProtocolError(
-      `Cannot send "${type}" while the session is ${this.#exchange.state}`,
-    );
   }
 
   #send(message: ClientMessage): void {

@@ -54,6 +54,15 @@ export class MessageExchange<R extends Role> {
     return nextState(this.#role, this.#state, "send", type) !== undefined;
   }
 
+  /**
+   * Makes sure that a message, or a binary frame (`audio`), may be sent now.
+   *
+   * @throws {LocalProtocolError} If not.
+   */
+  requireSend(type: SentBy<R>["type"] | "audio"): void {
+    if (!this.maySend(type)) throw this.#cannotSend(type);
+  }
+
   /** Tells whether a message, or a binary frame (`audio`), may be received now. */
   mayReceive(type: ReceivedBy<R>["type"] | "audio"): boolean {
     return nextState(this.#role, this.#state, "receive", type) !== undefined;
@@ -69,11 +78,7 @@ export class MessageExchange<R extends Role> {
    */
   send(message: SentBy<R>, position?: string): string {
     const next = nextState(this.#role, this.#state, "send", message.type);
-    if (next === undefined) {
-      throw new LocalProtocolError(
-        `Cannot send "${message.type}" while the session is ${this.#state}`,
-      );
-    }
+    if (next === undefined) throw this.#cannotSend(message.type);
     const text = encodeText(this.#role, {
       id: this.#id,
       seq: this.#sentSeq + 1,
@@ -124,17 +129,8 @@ export class MessageExchange<R extends Role> {
       throw new RemoteProtocolError(info, { closeReason });
     }
     if (decoded.kind === "unknown") return { kind: "unknown", type: decoded.type };
-    this.#move(decoded.message.type);
+    this.accept(decoded.message.type);
     return { kind: "message", message: decoded.message, acknowledged };
-  }
-
-  /**
-   * A message that is at fault takes effect all the same.
-   *
-   * @throws {RemoteProtocolError} If the state does not allow it.
-   */
-  accept(type: ReceivedBy<R>["type"]): void {
-    this.#move(type);
   }
 
   /** The connection is gone: nothing can be sent or received any more, whatever the state was. */
@@ -142,12 +138,22 @@ export class MessageExchange<R extends Role> {
     this.#state = "closed";
   }
 
-  #move(type: ReceivedBy<R>["type"]): void {
+  /**
+   * Moves on by a message that was received; {@link MessageExchange.receive} does it for those
+   * without a fault.
+   *
+   * @throws {RemoteProtocolError} If the state does not allow it.
+   */
+  accept(type: ReceivedBy<R>["type"]): void {
     const next = nextState(this.#role, this.#state, "receive", type);
     if (next === undefined) {
       throw new RemoteProtocolError(`Unexpected "${type}" while ${this.#state}`);
     }
     this.#state = next;
+  }
+
+  #cannotSend(type: string): LocalProtocolError {
+    return new LocalProtocolError(`Cannot send "${type}" while the session is ${this.#state}`);
   }
 
   #count(seq: number): void {

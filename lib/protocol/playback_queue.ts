@@ -8,11 +8,11 @@ import { bytesPerSampleFrame, MAX_AUDIO_FRAME_BYTES, type Media } from "./media.
 import { LocalProtocolError } from "./protocol_error.ts";
 
 /** How far ahead of its playing audio is sent. */
-export const PLAYBACK_LEAD_MS = 1000;
+const PLAYBACK_LEAD_MS = 1000;
 /** Small frames are put together up to this length, which gives 5 frames a second. */
-export const PLAYBACK_FRAME_MS = 200;
+const PLAYBACK_FRAME_MS = 200;
 /** How much audio may wait. */
-export const MAX_WAITING_PLAYBACK_MS = 10 * 60 * 1000;
+const MAX_WAITING_PLAYBACK_MS = 10 * 60 * 1000;
 
 /** First in, first out, at the speed of speech. */
 export class PlaybackQueue {

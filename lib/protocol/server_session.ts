@@ -6,7 +6,7 @@
  * {@link ServerSession.deadlineMs}, and sends all of {@link ServerSession.takeOutput}, in order.
  * Imports nothing but its neighbours.
  */
-import type { ClientMessage } from "./client_messages.ts";
+import type { ClientMessage, OpenParameters } from "./client_messages.ts";
 import { durationToSamples, parseDuration } from "./duration.ts";
 import type { EventEntity } from "./entities.ts";
 import { NIL_UUID, sameUuid } from "./identifiers.ts";
@@ -63,6 +63,11 @@ export class ServerSession {
   /** The session's state. */
   get state(): SessionState {
     return this.#exchange.state;
+  }
+
+  /** Tells whether a message may be sent now: the table's word, for whoever must not ask in vain. */
+  maySend(type: ServerMessage["type"]): boolean {
+    return this.#exchange.maySend(type);
   }
 
   /** What was selected; `undefined` before `opened`, and for a session without audio. */
@@ -161,7 +166,7 @@ export class ServerSession {
    * or not supported.
    */
   opened(answer: OpenedAnswer, nowMs: number): void {
-    this.#require("opened");
+    this.#exchange.requireSend("opened");
     const media = selectedMedia(answer, this.#offers);
     const parameters = openedParameters(answer, media, this.#wantsLanguages);
     this.#outbox.send({ type: "opened", parameters }, nowMs);
@@ -178,7 +183,7 @@ export class ServerSession {
    * too much is waiting.
    */
   sendEvent(entities: readonly EventEntity[], nowMs: number): void {
-    this.#require("event");
+    this.#exchange.requireSend("event");
     this.#outbox.sendEntities(entities, nowMs);
   }
 
@@ -222,7 +227,7 @@ export class ServerSession {
    * large or has part of a sample.
    */
   play(frame: Uint8Array, nowMs: number): void {
-    this.#require("audio");
+    this.#exchange.requireSend("audio");
     const { media } = this.#stream;
     if (media?.channels.length !== 1 || media.channels[0] !== "external") {
       throw new LocalProtocolError(
@@ -272,7 +277,7 @@ export class ServerSession {
    * @throws {LocalProtocolError} If no `close` waits for an answer.
    */
   closed(outputVariables: OutputVariables | undefined, nowMs: number): void {
-    this.#require("closed");
+    this.#exchange.requireSend("closed");
     this.#outbox.sendWaitingEntities(nowMs);
     const parameters = outputVariables === undefined ? {} : { outputVariables };
     this.#outbox.send({ type: "closed", parameters }, nowMs);
@@ -331,7 +336,7 @@ export class ServerSession {
     this.#onClose(reason, nowMs);
   }
 
-  #onOpen(parameters: Extract<ClientMessage, { type: "open" }>["parameters"], nowMs: number): void {
+  #onOpen(parameters: OpenParameters, nowMs: number): void {
     if (this.#exchange.state !== "opening") return;
     if (!sameUuid(parameters.organizationId, this.#organizationId)) {
       throw new RemoteProtocolError("organizationId is not that of the connection request", {
@@ -401,12 +406,5 @@ export class ServerSession {
     if (this.#exchange.maySend("disconnect")) {
       this.disconnect(error.reason, error.message, undefined, nowMs);
     }
-  }
-
-  #require(type: ServerMessage["type"] | "audio"): void {
-    if (this.#exchange.maySend(type)) return;
-    throw new LocalProtocolError(
-      `Cannot send "${type}" while the session is ${this.#exchange.state}`,
-    );
   }
 }

@@ -196,7 +196,7 @@ export class Connection implements Ticking {
         const refusals = this.#refusals;
         apps.report("update", event.language);
         // An app that paused or disconnected has given the answer.
-        if (refusals === this.#refusals && session.state === "open") {
+        if (refusals === this.#refusals && session.maySend("updated")) {
           session.updated(performance.now());
         }
         return;
@@ -242,7 +242,7 @@ export class Connection implements Ticking {
     }
     apps.open(this.#call(parameters)).then((preferences) => {
       // The client may have closed or gone meanwhile, or an app refused the call.
-      if (session.state !== "opening") return;
+      if (!session.maySend("opened")) return;
       try {
         session.opened({
           ...combinePreferences(parameters.media, preferences),
@@ -265,7 +265,7 @@ export class Connection implements Ticking {
     const outputVariables = await apps.close({ how: "closed", reason });
     this.#guard(() => {
       // The connection may have ended; or it took so long that the session did it by itself.
-      if (session.state !== "closing" && session.state !== "withdrawing") return;
+      if (!session.maySend("closed")) return;
       try {
         session.closed(outputVariables, performance.now());
       } catch (error) {
@@ -369,9 +369,7 @@ export class Connection implements Ticking {
   #disconnect(info: string): void {
     this.#guard(() => {
       const { session } = this.#parts;
-      if (session.state !== "idle" && session.state !== "opening" && session.state !== "open") {
-        return;
-      }
+      if (!session.maySend("disconnect")) return;
       session.disconnect("error", info, undefined, performance.now());
       this.#pump();
     });

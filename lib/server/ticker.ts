@@ -11,7 +11,7 @@ export interface Ticking {
 }
 
 /** Resolution of all deadlines of sessions. The shortest is a second. */
-export const TICK_MS = 100;
+const TICK_MS = 100;
 
 /** Ticks for any number of objects with a single timer, which runs only while there are some. */
 export class Ticker {

@@ -15,6 +15,7 @@ export * from "./nonce_store.ts";
 export type { OpenedAnswer } from "./opened_answer.ts";
 export * from "./protocol_error.ts";
 export * from "./server_messages.ts";
+export type { ServerTimeouts } from "./server_deadlines.ts";
 export type { ServerOutboxRates } from "./server_outbox.ts";
 export * from "./server_session.ts";
 export type { GapCause, ServerSessionEvent } from "./server_session_events.ts";

@@ -25,12 +25,9 @@ import {
   type ServerSessionEvent,
   ServerSessionReports,
 } from "./server_session_events.ts";
+import { ServerDeadlines } from "./server_deadlines.ts";
 import { type OpenedAnswer, openedParameters, selectedMedia } from "./opened_answer.ts";
-import {
-  SERVER_SESSION_LIMITS,
-  type ServerSessionLimits,
-  type ServerSessionOptions,
-} from "./server_session_options.ts";
+import { SERVER_SESSION_LIMITS, type ServerSessionOptions } from "./server_session_options.ts";
 import type { SessionState } from "./transitions.ts";
 
 /** Longest that a client may silence us by `retryAfter`. */
@@ -40,24 +37,21 @@ const MAX_RETRY_AFTER_MS = 60_000;
 export class ServerSession {
   readonly #exchange: MessageExchange<"server">;
   readonly #organizationId: string;
-  readonly #limits: ServerSessionLimits;
   readonly #stream = new ReceivedStream();
   readonly #reports = new ServerSessionReports();
   readonly #outbox: ServerOutbox;
   #offers: readonly MediaOffer[] = [];
   #wantsLanguages = false;
+  readonly #deadlines: ServerDeadlines;
   #unansweredUpdates = 0;
-  #lastReceivedMs: number;
-  #stateDeadlineMs: number;
 
   /** Begins when the connection is there: from now on the client has to send `open`. */
   constructor(options: ServerSessionOptions) {
+    const limits = { ...SERVER_SESSION_LIMITS, ...options.limits };
     this.#exchange = new MessageExchange("server", options.id);
     this.#organizationId = options.organizationId;
-    this.#limits = { ...SERVER_SESSION_LIMITS, ...options.limits };
-    this.#outbox = new ServerOutbox(this.#exchange, this.#limits, options.nowMs);
-    this.#lastReceivedMs = options.nowMs;
-    this.#stateDeadlineMs = options.nowMs + this.#limits.openTimeoutMs;
+    this.#outbox = new ServerOutbox(this.#exchange, limits, options.nowMs);
+    this.#deadlines = new ServerDeadlines(limits, options.nowMs);
   }
 
   /** The session's state. */
@@ -87,10 +81,7 @@ export class ServerSession {
 
   /** When {@link ServerSession.tick} has something to do; `Infinity` if never. */
   get deadlineMs(): number {
-    const silence = this.#exchange.state === "open"
-      ? this.#lastReceivedMs + this.#limits.silenceTimeoutMs
-      : Infinity;
-    return Math.min(this.#stateDeadlineMs, silence, this.#outbox.nextMs);
+    return Math.min(this.#deadlines.dueMs, this.#outbox.nextMs);
   }
 
   /** Takes what happened since the last call. */
@@ -105,7 +96,7 @@ export class ServerSession {
 
   /** A text frame came. */
   receiveText(text: string, nowMs: number): void {
-    this.#lastReceivedMs = nowMs;
+    const wasPaused = this.#isPaused;
     try {
       const received = this.#exchange.receive(text);
       if (received.kind === "unknown") {
@@ -116,9 +107,12 @@ export class ServerSession {
     } catch (error) {
       this.#fault(error, nowMs);
       if (error instanceof RemoteProtocolError && error.closeReason !== undefined) {
-        this.#onFaultyClose(error.closeReason, nowMs);
+        this.#onFaultyClose(error.closeReason);
       }
     }
+    this.#deadlines.follow(this.#exchange.state, nowMs);
+    // During a pause, only a ping tells that the client lives.
+    if (!wasPaused || !this.#isPaused) this.#deadlines.lifeSign(nowMs);
   }
 
   /**
@@ -128,7 +122,7 @@ export class ServerSession {
    * @returns Position of its first sample, in samples; -1 if the frame is not to be used.
    */
   receiveAudio(frame: Uint8Array, nowMs: number): number {
-    this.#lastReceivedMs = nowMs;
+    if (!this.#isPaused) this.#deadlines.lifeSign(nowMs);
     try {
       if (!this.#exchange.mayReceive("audio")) {
         throw new RemoteProtocolError(`Unexpected audio while ${this.#exchange.state}`);
@@ -144,18 +138,20 @@ export class ServerSession {
   connectionEnded(): void {
     this.#exchange.end();
     this.#outbox.clear();
-    this.#stateDeadlineMs = Infinity;
+    this.#deadlines.end();
   }
 
   /** The time of {@link ServerSession.deadlineMs} has come; harmless at any other time. */
   tick(nowMs: number): void {
     this.#outbox.flush(nowMs);
-    if (nowMs >= this.#stateDeadlineMs) this.#onStateDeadline(nowMs);
-    if (
-      this.#exchange.state === "open" &&
-      nowMs >= this.#lastReceivedMs + this.#limits.silenceTimeoutMs
-    ) {
-      this.#expire("Nothing was received", this.#limits.silenceTimeoutMs, nowMs);
+    const expiry = this.#deadlines.expire(this.#isPaused, nowMs);
+    switch (expiry?.then) {
+      case "disconnect":
+        return this.#fault(new RemoteProtocolError(expiry.info, { code: 408 }), nowMs);
+      case "closed":
+        return this.closed(undefined, nowMs);
+      case "hangup":
+        return this.#reports.add({ type: "hangup", info: expiry.info });
     }
   }
 
@@ -169,8 +165,7 @@ export class ServerSession {
     this.#exchange.requireSend("opened");
     const media = selectedMedia(answer, this.#offers);
     const parameters = openedParameters(answer, media, this.#wantsLanguages);
-    this.#outbox.send({ type: "opened", parameters }, nowMs);
-    this.#stateDeadlineMs = Infinity;
+    this.#send({ type: "opened", parameters }, nowMs);
     if (answer.startPaused) this.#stream.pauses.startPaused();
     if (media !== undefined) this.#stream.start(media);
   }
@@ -250,7 +245,7 @@ export class ServerSession {
     outputVariables: OutputVariables | undefined,
     nowMs: number,
   ): void {
-    this.#outbox.send({
+    this.#send({
       type: "disconnect",
       parameters: {
         reason,
@@ -259,7 +254,6 @@ export class ServerSession {
       },
     }, nowMs);
     this.#outbox.clearPlayback();
-    this.#stateDeadlineMs = nowMs + this.#limits.closeTimeoutMs;
   }
 
   /**
@@ -280,15 +274,15 @@ export class ServerSession {
     this.#exchange.requireSend("closed");
     this.#outbox.sendWaitingEntities(nowMs);
     const parameters = outputVariables === undefined ? {} : { outputVariables };
-    this.#outbox.send({ type: "closed", parameters }, nowMs);
-    this.#stateDeadlineMs = nowMs + this.#limits.hangupTimeoutMs;
+    this.#send({ type: "closed", parameters }, nowMs);
   }
 
   #handle(message: ClientMessage, nowMs: number): void {
     switch (message.type) {
       case "open":
-        return this.#onOpen(message.parameters, nowMs);
+        return this.#onOpen(message.parameters);
       case "ping":
+        this.#deadlines.lifeSign(nowMs);
         // At once: the answer's clientseq has to be the number of the ping.
         return this.#outbox.send({ type: "pong", parameters: {} }, nowMs);
       case "paused":
@@ -319,24 +313,23 @@ export class ServerSession {
       case "error":
         return this.#onError(message.parameters.code, message.parameters.retryAfter, nowMs);
       case "close":
-        return this.#onClose(message.parameters.reason, nowMs);
+        return this.#onClose(message.parameters.reason);
     }
   }
 
-  #onClose(reason: string, nowMs: number): void {
+  #onClose(reason: string): void {
     this.#outbox.clearPlayback();
-    this.#stateDeadlineMs = nowMs + this.#limits.closedTimeoutMs;
     this.#reports.add({ type: "close", reason });
   }
 
   /** A `close` that breaks a rule closes too: the client waits for `closed`, and sends no other. */
-  #onFaultyClose(reason: string, nowMs: number): void {
+  #onFaultyClose(reason: string): void {
     if (!this.#exchange.mayReceive("close")) return;
     this.#exchange.accept("close");
-    this.#onClose(reason, nowMs);
+    this.#onClose(reason);
   }
 
-  #onOpen(parameters: OpenParameters, nowMs: number): void {
+  #onOpen(parameters: OpenParameters): void {
     if (this.#exchange.state !== "opening") return;
     if (!sameUuid(parameters.organizationId, this.#organizationId)) {
       throw new RemoteProtocolError("organizationId is not that of the connection request", {
@@ -345,7 +338,6 @@ export class ServerSession {
     }
     this.#offers = parameters.media;
     this.#wantsLanguages = parameters.supportedLanguages === true;
-    this.#stateDeadlineMs = nowMs + this.#limits.openedTimeoutMs;
     const isProbe = parameters.conversationId === NIL_UUID &&
       parameters.participant.id === NIL_UUID;
     this.#reports.add({ type: "open", parameters, isProbe });
@@ -371,32 +363,13 @@ export class ServerSession {
     if (samples > 0) this.#reports.add({ type: "gap", positionSamples, samples, cause });
   }
 
-  #onStateDeadline(nowMs: number): void {
-    const { openTimeoutMs, openedTimeoutMs, closeTimeoutMs, hangupTimeoutMs } = this.#limits;
-    switch (this.#exchange.state) {
-      case "idle":
-        return this.#expire('No "open" was received', openTimeoutMs, nowMs);
-      case "opening":
-        return this.#expire("The session could not be opened", openedTimeoutMs, nowMs);
-      case "withdrawing":
-      case "closing":
-        return this.closed(undefined, nowMs);
-      case "refusing":
-      case "disconnecting":
-        this.#stateDeadlineMs = Infinity;
-        this.#reports.add({ type: "hangup", info: `No "close" within ${closeTimeoutMs} ms` });
-        return;
-      case "closed":
-        this.#stateDeadlineMs = Infinity;
-        this.#reports.add({
-          type: "hangup",
-          info: `The client did not end the connection within ${hangupTimeoutMs} ms`,
-        });
-    }
+  #send(message: ServerMessage, nowMs: number): void {
+    this.#outbox.send(message, nowMs);
+    this.#deadlines.follow(this.#exchange.state, nowMs);
   }
 
-  #expire(what: string, timeoutMs: number, nowMs: number): void {
-    this.#fault(new RemoteProtocolError(`${what} within ${timeoutMs} ms`, { code: 408 }), nowMs);
+  get #isPaused(): boolean {
+    return !this.#stream.pauses.flowing;
   }
 
   /** Reports a fault of the peer, and answers by `disconnect` where there can be one. */

@@ -3,6 +3,7 @@
  *
  * Imports types only.
  */
+import type { ServerTimeouts } from "./server_deadlines.ts";
 import type { ServerOutboxRates } from "./server_outbox.ts";
 
 /** Who the session belongs to, as its connection request said. */
@@ -18,20 +19,7 @@ export interface ServerSessionOptions {
 }
 
 /** Times and rates of a server session. */
-export interface ServerSessionLimits extends ServerOutboxRates {
-  /** From the connection to `open`. */
-  readonly openTimeoutMs: number;
-  /** From `open` to our answer; the client waits for 5 s. */
-  readonly openedTimeoutMs: number;
-  /** Without any frame from the client, which pings about every 5 s. */
-  readonly silenceTimeoutMs: number;
-  /** From `disconnect` to the client's `close`. */
-  readonly closeTimeoutMs: number;
-  /** From `close` to our `closed`; the client waits for 10 s. */
-  readonly closedTimeoutMs: number;
-  /** From `closed` to the end of the connection. */
-  readonly hangupTimeoutMs: number;
-}
+export interface ServerSessionLimits extends ServerOutboxRates, ServerTimeouts {}
 
 /** The defaults. The client's own rates are not published; these are on the safe side. */
 export const SERVER_SESSION_LIMITS = {

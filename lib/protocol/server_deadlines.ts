@@ -1,0 +1,117 @@
+/**
+ * How long a server session waits for what: one time for each state, and the client's silence
+ * (protocol sections 6, 11 and 13).
+ *
+ * Imports types only.
+ */
+import type { SessionState } from "./transitions.ts";
+
+/** Times of {@link ServerDeadlines}, in milliseconds. */
+export interface ServerTimeouts {
+  /** From the connection to `open`. */
+  readonly openTimeoutMs: number;
+  /** From `open` to our answer; the client waits for 5 s. */
+  readonly openedTimeoutMs: number;
+  /**
+   * Without a message or audio from the client, which pings about every 5 s; during a pause,
+   * without a ping.
+   */
+  readonly silenceTimeoutMs: number;
+  /** From `disconnect` to the client's `close`. */
+  readonly closeTimeoutMs: number;
+  /** From `close` to our `closed`; the client waits for 10 s. */
+  readonly closedTimeoutMs: number;
+  /** From `closed` to the end of the connection. */
+  readonly hangupTimeoutMs: number;
+}
+
+/** What has to be done because a time is over. */
+export interface Expiry {
+  /** Ask the client to go, answer its `close`, or end the connection. */
+  readonly then: "disconnect" | "closed" | "hangup";
+  /** What did not come, and within what time. */
+  readonly info: string;
+}
+
+interface StateTimeout {
+  readonly limit: keyof ServerTimeouts;
+  readonly then: Expiry["then"];
+  /** What did not come. */
+  readonly what: string;
+}
+
+const NO_CLOSE = { limit: "closeTimeoutMs", then: "hangup", what: 'No "close"' } as const;
+const NOT_CLOSED = { limit: "closedTimeoutMs", then: "closed", what: 'No "closed"' } as const;
+
+/** `open` has none: there, silence counts. */
+const TIMEOUTS: Readonly<Partial<Record<SessionState, StateTimeout>>> = {
+  idle: { limit: "openTimeoutMs", then: "disconnect", what: 'No "open" was received' },
+  opening: {
+    limit: "openedTimeoutMs",
+    then: "disconnect",
+    what: "The session could not be opened",
+  },
+  refusing: NO_CLOSE,
+  disconnecting: NO_CLOSE,
+  withdrawing: NOT_CLOSED,
+  closing: NOT_CLOSED,
+  closed: {
+    limit: "hangupTimeoutMs",
+    then: "hangup",
+    what: "The client did not end the connection",
+  },
+};
+
+/** The deadlines of one session. */
+export class ServerDeadlines {
+  readonly #timeouts: ServerTimeouts;
+  #state: SessionState = "idle";
+  #dueMs: number;
+
+  /** Begins in the state `idle`. */
+  constructor(timeouts: ServerTimeouts, nowMs: number) {
+    this.#timeouts = timeouts;
+    this.#dueMs = nowMs + timeouts.openTimeoutMs;
+  }
+
+  /** When the next time is over; `Infinity` if never. */
+  get dueMs(): number {
+    return this.#dueMs;
+  }
+
+  /** The session is in a state: if it is another than before, its time begins. */
+  follow(state: SessionState, nowMs: number): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    const timeout = TIMEOUTS[state];
+    if (timeout === undefined) this.lifeSign(nowMs);
+    else this.#dueMs = nowMs + this.#timeouts[timeout.limit];
+  }
+
+  /** The client gave a sign of life. It counts only while the session is open. */
+  lifeSign(nowMs: number): void {
+    if (this.#state === "open") this.#dueMs = nowMs + this.#timeouts.silenceTimeoutMs;
+  }
+
+  /** The connection is gone: nothing is waited for any more. */
+  end(): void {
+    this.#state = "closed";
+    this.#dueMs = Infinity;
+  }
+
+  /**
+   * What has to be done now, if anything; said once.
+   *
+   * @param isPaused Whether audio is not to be expected.
+   */
+  expire(isPaused: boolean, nowMs: number): Expiry | undefined {
+    if (nowMs < this.#dueMs) return undefined;
+    this.#dueMs = Infinity;
+    const { limit, then, what } = TIMEOUTS[this.#state] ?? {
+      limit: "silenceTimeoutMs",
+      then: "disconnect",
+      what: isPaused ? 'No "ping" was received during the pause' : "Nothing was received",
+    };
+    return { then, info: `${what} within ${this.#timeouts[limit]} ms` };
+  }
+}

@@ -70,6 +70,7 @@ declare module "@std/http/status" {
     readonly MethodNotAllowed: 405;
     readonly UpgradeRequired: 426;
     readonly InternalServerError: 500;
+    readonly TooManyRequests: 429;
     readonly ServiceUnavailable: 503;
   };
 }

@@ -15,10 +15,17 @@ import type { Role } from "./transitions.ts";
 
 /** Largest text frame that is sent, in bytes (protocol section 1). */
 export const MAX_SENT_TEXT_BYTES = 64_000;
-/** Largest text frame that is accepted, in bytes. */
-export const MAX_RECEIVED_TEXT_BYTES = 65_535;
-/** How deep objects and arrays may be nested in a text frame that is accepted. */
-export const MAX_JSON_DEPTH = 64;
+
+/** Limits of a text frame that is accepted. */
+export interface TextLimits {
+  /** Its size, in bytes. */
+  readonly maxTextBytes: number;
+  /** How deep objects and arrays may be nested. */
+  readonly maxJsonDepth: number;
+}
+
+/** The defaults. */
+export const TEXT_LIMITS = { maxTextBytes: 65_535, maxJsonDepth: 64 } as const satisfies TextLimits;
 
 const seq = z.number().int().nonnegative();
 const common = {
@@ -63,8 +70,11 @@ export type DecodedText<M> =
  * @param text The frame as the WebSocket delivered it.
  * @returns The message, or what is wrong; it never throws.
  */
-export function decodeClientText(text: string): DecodedText<ClientMessage> {
-  return decode<ClientMessage>(text, CLIENT_ENVELOPE, CLIENT_PARAMETERS);
+export function decodeClientText(
+  text: string,
+  limits: TextLimits = TEXT_LIMITS,
+): DecodedText<ClientMessage> {
+  return decode<ClientMessage>(text, limits, CLIENT_ENVELOPE, CLIENT_PARAMETERS);
 }
 
 /**
@@ -73,8 +83,11 @@ export function decodeClientText(text: string): DecodedText<ClientMessage> {
  * @param text The frame as the WebSocket delivered it.
  * @returns The message, or what is wrong; it never throws.
  */
-export function decodeServerText(text: string): DecodedText<ServerMessage> {
-  return decode<ServerMessage>(text, SERVER_ENVELOPE, SERVER_PARAMETERS);
+export function decodeServerText(
+  text: string,
+  limits: TextLimits = TEXT_LIMITS,
+): DecodedText<ServerMessage> {
+  return decode<ServerMessage>(text, limits, SERVER_ENVELOPE, SERVER_PARAMETERS);
 }
 
 /**
@@ -117,14 +130,15 @@ export function encodeText(
 
 function decode<M>(
   text: string,
+  { maxTextBytes, maxJsonDepth }: TextLimits,
   envelopeSchema: typeof CLIENT_ENVELOPE | typeof SERVER_ENVELOPE,
   parameterSchemas: Readonly<Record<string, z.ZodType>>,
 ): DecodedText<M> {
-  if (exceedsBytes(text, MAX_RECEIVED_TEXT_BYTES)) {
-    return { kind: "invalid", info: `Message exceeds ${MAX_RECEIVED_TEXT_BYTES} bytes` };
+  if (exceedsBytes(text, maxTextBytes)) {
+    return { kind: "invalid", info: `Message exceeds ${maxTextBytes} bytes` };
   }
-  if (exceedsDepth(text, MAX_JSON_DEPTH)) {
-    return { kind: "invalid", info: `Message is nested deeper than ${MAX_JSON_DEPTH} levels` };
+  if (exceedsDepth(text, maxJsonDepth)) {
+    return { kind: "invalid", info: `Message is nested deeper than ${maxJsonDepth} levels` };
   }
   let json: unknown;
   try {

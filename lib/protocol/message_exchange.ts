@@ -5,7 +5,14 @@
  * message that got one is returned to be sent, and must be. Imports nothing but its neighbours.
  */
 import type { ClientMessage } from "./client_messages.ts";
-import { decodeClientText, type DecodedText, decodeServerText, encodeText } from "./codec.ts";
+import {
+  decodeClientText,
+  type DecodedText,
+  decodeServerText,
+  encodeText,
+  TEXT_LIMITS,
+  type TextLimits,
+} from "./codec.ts";
 import { sameUuid } from "./identifiers.ts";
 import { LocalProtocolError, RemoteProtocolError } from "./protocol_error.ts";
 import type { ServerMessage } from "./server_messages.ts";
@@ -25,6 +32,7 @@ export type Received<R extends Role> =
 export class MessageExchange<R extends Role> {
   readonly #role: R;
   readonly #id: string;
+  readonly #limits: TextLimits;
   #state: SessionState = "idle";
   #sentSeq = 0;
   #lastReceivedSeq = 0;
@@ -33,10 +41,12 @@ export class MessageExchange<R extends Role> {
   /**
    * @param role Which side we are.
    * @param id The session's UUID, of every message in both directions.
+   * @param limits What is accepted.
    */
-  constructor(role: R, id: string) {
+  constructor(role: R, id: string, limits: TextLimits = TEXT_LIMITS) {
     this.#role = role;
     this.#id = id;
+    this.#limits = limits;
   }
 
   /** The session's state, as this side knows it. */
@@ -97,10 +107,8 @@ export class MessageExchange<R extends Role> {
    * goes on from the number that it used.
    */
   receive(text: string): Received<R> {
-    const decoded =
-      (this.#role === "server" ? decodeClientText(text) : decodeServerText(text)) as DecodedText<
-        ReceivedBy<R>
-      >;
+    const decode = this.#role === "server" ? decodeClientText : decodeServerText;
+    const decoded = decode(text, this.#limits) as DecodedText<ReceivedBy<R>>;
     const expected = this.#lastReceivedSeq + 1;
     if (decoded.kind === "invalid") {
       // A message is a message, even if its number can't be read: the next one has the next.

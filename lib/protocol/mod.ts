@@ -3,6 +3,7 @@
  * and request signatures. Runs anywhere.
  */
 export * from "./client_messages.ts";
+export type { ClientPaceLimits } from "./client_pace.ts";
 export * from "./client_session.ts";
 export * from "./client_session_events.ts";
 export * from "./codec.ts";
@@ -22,5 +23,5 @@ export type { GapCause, ServerSessionEvent } from "./server_session_events.ts";
 export * from "./server_session_options.ts";
 export * from "./signature.ts";
 export type { SignedRequest } from "./signature_base.ts";
-export type { TokenBucketOptions } from "./token_bucket.ts";
+export { TokenBucket, type TokenBucketOptions } from "./token_bucket.ts";
 export * from "./transitions.ts";

@@ -5,7 +5,7 @@
  * Imports nothing but its neighbours.
  */
 import { durationToSamples, MAX_DURATION_SECONDS } from "./duration.ts";
-import { bytesPerSampleFrame, MAX_AUDIO_FRAME_BYTES, type Media, SAMPLE_RATE } from "./media.ts";
+import { bytesPerSampleFrame, type Media, SAMPLE_RATE } from "./media.ts";
 import { RemoteProtocolError } from "./protocol_error.ts";
 import { ServerPauses } from "./server_pauses.ts";
 
@@ -13,9 +13,15 @@ import { ServerPauses } from "./server_pauses.ts";
 export class ReceivedStream {
   /** Who paused it. */
   readonly pauses = new ServerPauses();
+  readonly #maxFrameBytes: number;
   #media: Media | undefined;
   #sampleFrameBytes = 1;
   #positionSamples = 0;
+
+  /** @param maxFrameBytes Largest binary frame that is accepted. */
+  constructor(maxFrameBytes: number) {
+    this.#maxFrameBytes = maxFrameBytes;
+  }
 
   /** What was selected; `undefined` before that, and for a session without audio. */
   get media(): Media | undefined {
@@ -34,18 +40,18 @@ export class ReceivedStream {
   }
 
   /**
-   * A frame came, in a state that allows it.
+   * A frame came, in a state that allows it. Changes nothing: see {@link ReceivedStream.advance}.
    *
-   * @returns Position of its first sample, in samples.
+   * @returns How many samples of each channel it has.
    * @throws {RemoteProtocolError} If there should be none, or not of this size.
    */
-  receive(frame: Uint8Array): number {
+  check(frame: Uint8Array): number {
     if (this.#media === undefined) {
       throw new RemoteProtocolError("Unexpected audio: none was selected", { code: 415 });
     }
     if (!this.pauses.flowing) throw new RemoteProtocolError("Unexpected audio while paused");
-    if (frame.length > MAX_AUDIO_FRAME_BYTES) {
-      throw new RemoteProtocolError(`Audio frame exceeds ${MAX_AUDIO_FRAME_BYTES} bytes`, {
+    if (frame.length > this.#maxFrameBytes) {
+      throw new RemoteProtocolError(`Audio frame exceeds ${this.#maxFrameBytes} bytes`, {
         code: 413,
       });
     }
@@ -54,7 +60,7 @@ export class ReceivedStream {
         `Audio frame of ${frame.length} bytes is not a multiple of ${this.#sampleFrameBytes}`,
       );
     }
-    return this.#advance(frame.length / this.#sampleFrameBytes);
+    return frame.length / this.#sampleFrameBytes;
   }
 
   /**
@@ -66,11 +72,15 @@ export class ReceivedStream {
    */
   lose(discarded: string): { positionSamples: number; samples: number } {
     const samples = durationToSamples(discarded, SAMPLE_RATE);
-    return { positionSamples: this.#advance(samples), samples };
+    return { positionSamples: this.advance(samples), samples };
   }
 
-  /** Moves the position, and returns where it was. */
-  #advance(samples: number): number {
+  /**
+   * Moves the position, and returns where it was.
+   *
+   * @throws {RemoteProtocolError} If the stream can't be that long.
+   */
+  advance(samples: number): number {
     const position = this.#positionSamples;
     if (position + samples > MAX_DURATION_SECONDS * SAMPLE_RATE) {
       throw new RemoteProtocolError(`The stream exceeds ${MAX_DURATION_SECONDS} seconds`);

@@ -10,6 +10,7 @@ import { EntityQueue } from "./entity_queue.ts";
 import type { Media } from "./media.ts";
 import type { MessageExchange } from "./message_exchange.ts";
 import { PlaybackQueue } from "./playback_queue.ts";
+import { LocalProtocolError } from "./protocol_error.ts";
 import type { ServerMessage } from "./server_messages.ts";
 import { TokenBucket, type TokenBucketOptions } from "./token_bucket.ts";
 
@@ -85,9 +86,15 @@ export class ServerOutbox {
   /**
    * Sends audio when it is time for it.
    *
-   * @throws {LocalProtocolError} See {@link PlaybackQueue.add}.
+   * @param media What the client sends: only a bot's session takes audio.
+   * @throws {LocalProtocolError} If it is no bot's session; see also {@link PlaybackQueue.add}.
    */
-  play(frame: Uint8Array, media: Media, nowMs: number): void {
+  play(frame: Uint8Array, media: Media | undefined, nowMs: number): void {
+    if (media?.channels.length !== 1 || media.channels[0] !== "external") {
+      throw new LocalProtocolError(
+        "Cannot play audio: only a session with just the external channel takes any",
+      );
+    }
     this.#playback ??= new PlaybackQueue(media);
     this.#playback.add(frame);
     this.flush(nowMs);

@@ -7,6 +7,7 @@
  * Imports nothing but its neighbours.
  */
 import type { ClientMessage, OpenParameters } from "./client_messages.ts";
+import { ClientPace } from "./client_pace.ts";
 import { durationToSamples, parseDuration } from "./duration.ts";
 import type { EventEntity } from "./entities.ts";
 import { NIL_UUID, sameUuid } from "./identifiers.ts";
@@ -37,18 +38,23 @@ const MAX_RETRY_AFTER_MS = 60_000;
 export class ServerSession {
   readonly #exchange: MessageExchange<"server">;
   readonly #organizationId: string;
-  readonly #stream = new ReceivedStream();
+  readonly #stream: ReceivedStream;
+  readonly #pace: ClientPace;
   readonly #reports = new ServerSessionReports();
   readonly #outbox: ServerOutbox;
   #offers: readonly MediaOffer[] = [];
   #wantsLanguages = false;
   readonly #deadlines: ServerDeadlines;
   #unansweredUpdates = 0;
+  /** Nothing that comes is looked at any more. */
+  #hasGivenUp = false;
 
   /** Begins when the connection is there: from now on the client has to send `open`. */
   constructor(options: ServerSessionOptions) {
     const limits = { ...SERVER_SESSION_LIMITS, ...options.limits };
-    this.#exchange = new MessageExchange("server", options.id);
+    this.#exchange = new MessageExchange("server", options.id, limits);
+    this.#stream = new ReceivedStream(limits.maxAudioFrameBytes);
+    this.#pace = new ClientPace(limits, options.nowMs);
     this.#organizationId = options.organizationId;
     this.#outbox = new ServerOutbox(this.#exchange, limits, options.nowMs);
     this.#deadlines = new ServerDeadlines(limits, options.nowMs);
@@ -96,6 +102,8 @@ export class ServerSession {
 
   /** A text frame came. */
   receiveText(text: string, nowMs: number): void {
+    if (this.#hasGivenUp) return;
+    const breach = this.#pace.message(nowMs);
     const wasPaused = this.#isPaused;
     try {
       const received = this.#exchange.receive(text);
@@ -113,6 +121,8 @@ export class ServerSession {
     this.#deadlines.follow(this.#exchange.state, nowMs);
     // During a pause, only a ping tells that the client lives.
     if (!wasPaused || !this.#isPaused) this.#deadlines.lifeSign(nowMs);
+    // The message was counted all the same, and may have been `close`.
+    if (breach !== undefined) this.#onFlood(breach, nowMs);
   }
 
   /**
@@ -122,12 +132,20 @@ export class ServerSession {
    * @returns Position of its first sample, in samples; -1 if the frame is not to be used.
    */
   receiveAudio(frame: Uint8Array, nowMs: number): number {
+    if (this.#hasGivenUp) return -1;
     if (!this.#isPaused) this.#deadlines.lifeSign(nowMs);
+    const breach = this.#pace.frame(nowMs);
+    if (breach !== undefined) {
+      this.#onFlood(breach, nowMs);
+      return -1;
+    }
     try {
       if (!this.#exchange.mayReceive("audio")) {
         throw new RemoteProtocolError(`Unexpected audio while ${this.#exchange.state}`);
       }
-      return this.#stream.receive(frame);
+      const samples = this.#stream.check(frame);
+      this.#pace.audio(samples, nowMs);
+      return this.#stream.advance(samples);
     } catch (error) {
       this.#fault(error, nowMs);
       return -1;
@@ -223,13 +241,7 @@ export class ServerSession {
    */
   play(frame: Uint8Array, nowMs: number): void {
     this.#exchange.requireSend("audio");
-    const { media } = this.#stream;
-    if (media?.channels.length !== 1 || media.channels[0] !== "external") {
-      throw new LocalProtocolError(
-        "Cannot play audio: only a session with just the external channel takes any",
-      );
-    }
-    this.#outbox.play(frame, media, nowMs);
+    this.#outbox.play(frame, this.#stream.media, nowMs);
   }
 
   /**
@@ -370,6 +382,17 @@ export class ServerSession {
 
   get #isPaused(): boolean {
     return !this.#stream.pauses.flowing;
+  }
+
+  /** More came than any client needs to send. One that goes on after `disconnect` is hung up on. */
+  #onFlood(info: string, nowMs: number): void {
+    if (this.#exchange.maySend("disconnect")) {
+      this.#pace.forgive(nowMs);
+      return this.#fault(new RemoteProtocolError(info, { code: 429 }), nowMs);
+    }
+    this.#hasGivenUp = true;
+    this.#deadlines.end();
+    this.#reports.add({ type: "hangup", info });
   }
 
   /** Reports a fault of the peer, and answers by `disconnect` where there can be one. */

@@ -1,8 +1,11 @@
 /**
  * How a server session begins, and the times that it keeps.
  *
- * Imports types only.
+ * Imports nothing but its neighbours.
  */
+import type { ClientPaceLimits } from "./client_pace.ts";
+import { TEXT_LIMITS, type TextLimits } from "./codec.ts";
+import { MAX_AUDIO_FRAME_BYTES } from "./media.ts";
 import type { ServerTimeouts } from "./server_deadlines.ts";
 import type { ServerOutboxRates } from "./server_outbox.ts";
 
@@ -18,10 +21,18 @@ export interface ServerSessionOptions {
   readonly limits?: Partial<ServerSessionLimits>;
 }
 
-/** Times and rates of a server session. */
-export interface ServerSessionLimits extends ServerOutboxRates, ServerTimeouts {}
+/** Times, rates and sizes of a server session. */
+export interface ServerSessionLimits
+  extends ServerOutboxRates, ServerTimeouts, ClientPaceLimits, TextLimits {
+  /** Largest binary frame that is accepted, in bytes. */
+  readonly maxAudioFrameBytes: number;
+}
 
-/** The defaults. The client's own rates are not published; these are on the safe side. */
+/**
+ * The defaults. What the client takes a second is not published; `textRate` and `audioRate` are on
+ * the safe side. It keeps 30 s of audio, which explains what it may send at once; as much again
+ * is for what networks, proxies and a server that stalls hold back.
+ */
 export const SERVER_SESSION_LIMITS = {
   openTimeoutMs: 10_000,
   openedTimeoutMs: 4_500,
@@ -31,4 +42,9 @@ export const SERVER_SESSION_LIMITS = {
   hangupTimeoutMs: 5_000,
   textRate: { perSecond: 5, burst: 20 },
   audioRate: { perSecond: 10, burst: 20 },
+  receivedTextRate: { perSecond: 20, burst: 600 },
+  receivedAudioRate: { perSecond: 500, burst: 15_000 },
+  maxAudioAheadMs: 60_000,
+  maxAudioFrameBytes: MAX_AUDIO_FRAME_BYTES,
+  ...TEXT_LIMITS,
 } as const satisfies ServerSessionLimits;

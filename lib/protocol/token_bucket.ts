@@ -27,11 +27,11 @@ export class TokenBucket {
     this.#updatedMs = nowMs;
   }
 
-  /** Takes a token if there is one. */
-  tryTake(nowMs: number): boolean {
+  /** Takes some tokens if there are as many. */
+  tryTake(nowMs: number, count = 1): boolean {
     this.#refill(nowMs);
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
+    if (this.#tokens < count) return false;
+    this.#tokens -= count;
     return true;
   }
 

@@ -21,7 +21,12 @@ export interface ConnectionIdentity {
 
 /** Whether a request may connect. The reason of a refusal is for the log, not for the client. */
 export type Authentication =
-  | { readonly outcome: "accepted"; readonly identity: ConnectionIdentity }
+  | {
+    readonly outcome: "accepted";
+    readonly identity: ConnectionIdentity;
+    /** Whether a secret was needed; with a key that signs nothing, the key is all. */
+    readonly isSigned: boolean;
+  }
   | {
     readonly outcome: "refused";
     readonly reason:
@@ -91,6 +96,7 @@ export class Authenticator {
     }
     return {
       outcome: "accepted",
+      isSigned: verification.outcome === "verified",
       identity: {
         organizationId,
         sessionId,

@@ -9,20 +9,19 @@ import type { Call, CallEnd } from "../app/app.ts";
 import { AudioFrame } from "../app/audio_frame.ts";
 import {
   LocalProtocolError,
-  MAX_RECEIVED_TEXT_BYTES,
   type OpenParameters,
   type ServerSession,
   type ServerSessionEvent,
 } from "../protocol/mod.ts";
 import type { AppGroup } from "./app_group.ts";
 import type { ConnectionIdentity } from "./authenticator.ts";
+import { logEvent, type SessionContext, wordOf } from "./event_log.ts";
+import { liveCall } from "./live_call.ts";
 import { combinePreferences } from "./preferences.ts";
 import type { Ticker, Ticking } from "./ticker.ts";
 
 const log = getLogger(["audiohook", "connection"]);
 
-/** What may wait in the socket; more means that the client doesn't read. */
-const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 /** What apps may ask for while they are told what was sent: there must be an end to it. */
 const MAX_ANSWERS = 100;
 /** What is kept of a text that is larger than the protocol allows, in characters. */
@@ -41,12 +40,17 @@ export interface ConnectionParts {
   readonly identity: ConnectionIdentity;
   /** Path and query of the connection request. */
   readonly requestTarget: string;
+  /** Largest text that the session accepts. */
+  readonly maxTextBytes: number;
+  /** What may wait in the socket; more means that the client doesn't read. */
+  readonly maxBufferedBytes: number;
 }
 
 /** A connection, from the upgrade to its end. */
 export class Connection implements Ticking {
   readonly #parts: ConnectionParts;
   readonly #ended = Promise.withResolvers<void>();
+  readonly #released = Promise.withResolvers<void>();
   #isOver = false;
   /** What was sent, and is still to be told to the apps. */
   readonly #unreported: string[] = [];
@@ -54,6 +58,8 @@ export class Connection implements Ticking {
   /** What the apps asked for while they were told. */
   #answers = 0;
   #hasDefect = false;
+  /** The client was told that it doesn't read. */
+  #isTooSlow = false;
   #refusals = 0;
   #nextAppTickMs: number;
 
@@ -72,7 +78,10 @@ export class Connection implements Ticking {
       }
     };
     socket.onopen = () => this.#guard(() => this.#pump());
-    socket.onclose = () => this.#guard(() => this.#end());
+    socket.onclose = () => {
+      this.#released.resolve();
+      this.#guard(() => this.#end());
+    };
     // `close` follows; the error itself says no more than that.
     socket.onerror = (event) => event.preventDefault();
     ticker.add(this);
@@ -81,6 +90,14 @@ export class Connection implements Ticking {
   /** Settles when the connection is over and all apps have finished with it, or had their time. */
   get ended(): Promise<void> {
     return this.#ended.promise;
+  }
+
+  /**
+   * Settles when the socket is closed. After we ended the connection, that is up to the client:
+   * Deno can't drop the TCP connection of a WebSocket.
+   */
+  get released(): Promise<void> {
+    return this.#released.promise;
   }
 
   /** Asks the client to go elsewhere, because this server stops. */
@@ -110,6 +127,8 @@ export class Connection implements Ticking {
   }
 
   #receive(data: unknown): void {
+    // The socket may deliver more after we ended the connection.
+    if (this.#isOver) return;
     const { session, apps } = this.#parts;
     if (typeof data === "string") {
       session.receiveText(data, performance.now());
@@ -149,9 +168,23 @@ export class Connection implements Ticking {
       if (typeof frame === "string") this.#unreported.push(frame);
     }
     this.#reportSent();
-    if (socket.bufferedAmount <= MAX_BUFFERED_BYTES || this.#isOver) return;
-    log.warning("The client of {sessionId} does not read: the connection is ended", this.#context);
-    this.hangUp();
+    this.#checkBuffer();
+  }
+
+  /** A client that doesn't read is asked to go; then, little can follow. */
+  #checkBuffer(): void {
+    const { socket, maxBufferedBytes } = this.#parts;
+    const { bufferedAmount } = socket;
+    if (bufferedAmount <= maxBufferedBytes || this.#isOver) return;
+    // Not everything can be stopped: an app's last events go out before `closed`.
+    if (bufferedAmount > 2 * maxBufferedBytes) return this.hangUp();
+    if (this.#isTooSlow) return;
+    this.#isTooSlow = true;
+    log.warning("The client of {sessionId} does not read: {bufferedAmount} bytes wait for it", {
+      ...this.#context,
+      bufferedAmount,
+    });
+    this.#disconnect(`More than ${maxBufferedBytes} bytes wait to be read`);
   }
 
   /** Tells the apps what was sent. One may send more in answer, which comes back to here. */
@@ -166,14 +199,13 @@ export class Connection implements Ticking {
   }
 
   #logMessage(from: "client" | "server", text: string): void {
-    const { positionSamples } = this.#parts.session;
-    const kept = text.length <= MAX_RECEIVED_TEXT_BYTES ? text : beginningOf(text);
+    const { session: { positionSamples }, maxTextBytes } = this.#parts;
+    const kept = text.length <= maxTextBytes ? text : beginningOf(text);
     this.#parts.apps.message({ from, text: kept, timeMs: Date.now(), positionSamples });
   }
 
   #handle(event: ServerSessionEvent): void {
     const { session, apps } = this.#parts;
-    const context = this.#context;
     switch (event.type) {
       case "open":
         return this.#open(event.parameters, event.isProbe);
@@ -182,13 +214,6 @@ export class Connection implements Ticking {
         return;
       case "gap":
         return apps.report("gap", event);
-      case "drift":
-        log.warning("The client of {sessionId} is at another position of the stream than we are", {
-          ...context,
-          positionSamples: event.positionSamples,
-          reportedSamples: event.reportedSamples,
-        });
-        return;
       case "paused":
       case "resumed":
         return apps.report(event.type);
@@ -205,30 +230,13 @@ export class Connection implements Ticking {
         return apps.report("dtmf", event.digit);
       case "playback":
         return apps.report("playback", event.state);
+      case "drift":
       case "error":
-        log.warning("The client of {sessionId} reports error {code}", {
-          ...context,
-          code: event.code,
-          retryAfterMs: event.retryAfterMs,
-        });
-        return;
       case "unknown":
-        log.info("Ignored a message of unknown type {messageType} in {sessionId}", {
-          ...context,
-          messageType: event.messageType,
-        });
-        return;
       case "violation":
-        log.warning("The client of {sessionId} broke the protocol: {info}", {
-          ...context,
-          info: event.info,
-        });
-        return;
+        return logEvent(event, this.#context);
       case "hangup":
-        log.warning("Ending the connection of {sessionId}: {info}", {
-          ...context,
-          info: event.info,
-        });
+        logEvent(event, this.#context);
         this.hangUp();
     }
   }
@@ -277,7 +285,10 @@ export class Connection implements Ticking {
         session.closed(undefined, performance.now());
       }
       this.#pump();
-      log.info("Session {sessionId} is closed: {reason}", { ...this.#context, reason });
+      log.info("Session {sessionId} is closed: {reason}", {
+        ...this.#context,
+        reason: wordOf(reason),
+      });
     });
   }
 
@@ -303,48 +314,23 @@ export class Connection implements Ticking {
 
   #call(parameters: OpenParameters): Call {
     const { session, identity, requestTarget } = this.#parts;
-    const ask = (request: (nowMs: number) => void) => {
-      if (this.#isReporting && ++this.#answers > MAX_ANSWERS) {
-        throw new LocalProtocolError("Cannot answer each message of the server by another");
-      }
-      request(performance.now());
-      this.#write();
-    };
-    return {
-      sessionId: identity.sessionId,
-      organizationId: identity.organizationId,
-      correlationId: identity.correlationId,
+    return liveCall({
+      session,
+      identity,
       requestTarget,
-      conversationId: parameters.conversationId,
-      participant: parameters.participant,
-      language: parameters.language,
-      offers: parameters.media,
-      customConfig: parameters.customConfig,
-      inputVariables: parameters.inputVariables,
-      get media() {
-        return session.media;
+      parameters,
+      ask: (request) => {
+        if (this.#isReporting && ++this.#answers > MAX_ANSWERS) {
+          throw new LocalProtocolError("Cannot answer each message of the server by another");
+        }
+        request(performance.now());
+        this.#write();
       },
-      get positionSamples() {
-        return session.positionSamples;
-      },
-      get paused() {
-        return session.paused;
-      },
-      sendEvent: (...entities) => ask((nowMs) => session.sendEvent(entities, nowMs)),
-      pause: () => {
-        ask((nowMs) => session.pause(nowMs));
-        this.#refusals++;
-      },
-      resume: () => ask((nowMs) => session.resume(nowMs)),
-      disconnect: (reason, { info, outputVariables } = {}) => {
-        ask((nowMs) => session.disconnect(reason, info, outputVariables, nowMs));
-        this.#refusals++;
-      },
-      play: (frame) => ask((nowMs) => session.play(frame, nowMs)),
-    };
+      onRefusal: () => this.#refusals++,
+    });
   }
 
-  get #context(): { sessionId: string; correlationId: string | undefined } {
+  get #context(): SessionContext {
     const { sessionId, correlationId } = this.#parts.identity;
     return { sessionId, correlationId };
   }

@@ -11,14 +11,19 @@ import {
   languageSchema,
   MemoryNonceStore,
   type NonceStore,
+  SERVER_SESSION_LIMITS,
   ServerSession,
   type ServerSessionLimits,
 } from "../protocol/mod.ts";
 import { APP_TIMEOUTS, AppGroup, type AppTimeouts } from "./app_group.ts";
 import { Authenticator, type ConnectionIdentity } from "./authenticator.ts";
 import { Connection } from "./connection.ts";
+import { FailureLimiter } from "./failure_limiter.ts";
+import { Gate } from "./gate.ts";
 import { withDeadline } from "../app/deadline.ts";
 import { requestTargetOf } from "./request_target.ts";
+import { sourceAddressOf } from "./source_address.ts";
+import { textResponse } from "./text_response.ts";
 import { Ticker } from "./ticker.ts";
 
 const log = getLogger(["audiohook", "server"]);
@@ -41,9 +46,23 @@ export interface ServerOptions {
   readonly publicAuthority?: string;
   /** How long a refusal takes at least; 500 ms by default. */
   readonly authFailureDelayMs?: number;
+  /**
+   * How often one source address may fail to authenticate in a minute, before it is answered 429;
+   * 30 by default, 0 = any number. A valid signature is accepted all the same.
+   */
+  readonly maxAuthFailuresPerMinute?: number;
+  /**
+   * Header in which a proxy says who it speaks for, such as `X-Forwarded-For`; its last entry is
+   * the source address. Only with a proxy that sets it: else anybody can. By default, none.
+   */
+  readonly clientAddressHeader?: string;
+  /** The most connections at a time, each of a session; 5,000 by default. Then it answers 503. */
+  readonly maxSessions?: number;
+  /** What may wait for a client that doesn't read, in bytes; 1 MiB by default. */
+  readonly maxBufferedBytes?: number;
   /** How long apps may take. */
   readonly appTimeouts?: Partial<AppTimeouts>;
-  /** Times and rates of sessions. */
+  /** Times, rates and sizes of sessions. */
   readonly sessionLimits?: Partial<ServerSessionLimits>;
 }
 
@@ -51,8 +70,10 @@ export interface ServerOptions {
 export interface AudioHookServer {
   /** Where it listens. */
   readonly addr: Deno.NetAddr;
-  /** How many connections there are. */
+  /** How many connections there are whose sessions have not ended. */
   readonly connectionCount: number;
+  /** How many WebSockets are open, those included that we ended and the client has not yet. */
+  readonly socketCount: number;
   /** Settles when it has stopped. */
   readonly finished: Promise<void>;
   /**
@@ -99,13 +120,22 @@ export function startServer(options: ServerOptions): AudioHookServer {
     nonces = new MemoryNonceStore(),
     publicAuthority,
     authFailureDelayMs = 500,
+    maxAuthFailuresPerMinute = 30,
+    clientAddressHeader,
+    maxSessions = 5_000,
+    maxBufferedBytes = 1024 * 1024,
     sessionLimits,
   } = options;
   checkLanguages(apps);
   const appTimeouts = { ...APP_TIMEOUTS, ...options.appTimeouts };
-  const authenticator = new Authenticator({ keyring, nonces, publicAuthority });
+  const gate = new Gate({
+    authenticator: new Authenticator({ keyring, nonces, publicAuthority }),
+    limiter: new FailureLimiter({ perMinute: maxAuthFailuresPerMinute }),
+    failureDelayMs: authFailureDelayMs,
+  });
   const ticker = new Ticker();
   const connections = new Set<Connection>();
+  let socketCount = 0;
   let isStopping = false;
 
   function upgrade(
@@ -118,7 +148,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
       upgraded = Deno.upgradeWebSocket(request, { idleTimeout: DEAD_AFTER_SECONDS });
     } catch (error) {
       log.info("Bad WebSocket handshake", { error });
-      return text(STATUS_CODE.BadRequest, "Bad WebSocket handshake");
+      return textResponse(STATUS_CODE.BadRequest, "Bad WebSocket handshake");
     }
     const { socket, response } = upgraded;
     const { sessionId, organizationId, correlationId } = identity;
@@ -136,51 +166,65 @@ export function startServer(options: ServerOptions): AudioHookServer {
       ticker,
       identity,
       requestTarget,
+      maxTextBytes: sessionLimits?.maxTextBytes ?? SERVER_SESSION_LIMITS.maxTextBytes,
+      maxBufferedBytes,
     });
     connections.add(connection);
+    socketCount++;
     void connection.ended.then(() => connections.delete(connection));
+    void connection.released.then(() => socketCount--);
     log.info("Connection for {sessionId}", { sessionId, organizationId, correlationId });
     return response;
   }
 
-  async function connect(request: Request, requestTarget: string): Promise<Response> {
+  async function connect(
+    request: Request,
+    requestTarget: string,
+    peer: string,
+  ): Promise<Response> {
     if (request.method !== "GET") {
-      return text(STATUS_CODE.MethodNotAllowed, "Expected GET", { allow: "GET" });
+      return textResponse(STATUS_CODE.MethodNotAllowed, "Expected GET", { allow: "GET" });
     }
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-      return text(STATUS_CODE.UpgradeRequired, "Expected a WebSocket", { upgrade: "websocket" });
+      return textResponse(STATUS_CODE.UpgradeRequired, "Expected a WebSocket", {
+        upgrade: "websocket",
+      });
     }
     if (request.headers.get("sec-websocket-version") !== "13") {
       const headers = { "sec-websocket-version": "13" };
-      return text(STATUS_CODE.BadRequest, "Expected version 13 of WebSocket", headers);
+      return textResponse(STATUS_CODE.BadRequest, "Expected version 13 of WebSocket", headers);
     }
-    if (isStopping) return unavailable();
-    const startMs = performance.now();
-    const nowSeconds = Math.floor(Date.now() / 1000);
-    const result = await authenticator.authenticate(requestTarget, request.headers, nowSeconds);
-    if (result.outcome === "refused") {
-      const { reason, error } = result;
-      log.warning(
-        "Refused a connection: {reason}",
-        error === undefined ? { reason } : { reason, error },
-      );
-      const restMs = authFailureDelayMs - (performance.now() - startMs);
-      await new Promise((resolve) => setTimeout(resolve, Math.max(0, restMs)));
-      return new Response(null, { status: STATUS_CODE.Unauthorized });
+    if (isStopping) return unavailable("The server is shutting down");
+    const { headers } = request;
+    const said = clientAddressHeader === undefined ? null : headers.get(clientAddressHeader);
+    const address = sourceAddressOf(peer, said);
+    const admission = await gate.admit({ requestTarget, headers, address });
+    if (admission.outcome === "refused") return admission.response;
+    if (isStopping) return unavailable("The server is shutting down");
+    // Only who may come in is told that there is no room.
+    if (socketCount >= maxSessions) {
+      log.error("Refused a connection: there are {socketCount} sessions, as many as may be", {
+        socketCount,
+      });
+      return unavailable("There are as many sessions as the server takes");
     }
-    if (isStopping) return unavailable();
-    return upgrade(request, requestTarget, result.identity);
+    return upgrade(request, requestTarget, admission.identity);
   }
 
-  function handle(request: Request): Response | Promise<Response> {
+  function handle(
+    request: Request,
+    { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>,
+  ): Response | Promise<Response> {
     const requestTarget = requestTargetOf(request);
     const [pathname = ""] = requestTarget.split("?", 1);
     if (pathname === path || pathname.startsWith(`${path}/`)) {
-      return connect(request, requestTarget);
+      return connect(request, requestTarget, remoteAddr.hostname);
     }
-    if (pathname !== "/healthz") return text(STATUS_CODE.NotFound, "Not found");
-    if (request.method === "GET" || request.method === "HEAD") return text(STATUS_CODE.OK, "ok");
-    return text(STATUS_CODE.MethodNotAllowed, "Expected GET", { allow: "GET, HEAD" });
+    if (pathname !== "/healthz") return textResponse(STATUS_CODE.NotFound, "Not found");
+    if (request.method === "GET" || request.method === "HEAD") {
+      return textResponse(STATUS_CODE.OK, "ok");
+    }
+    return textResponse(STATUS_CODE.MethodNotAllowed, "Expected GET", { allow: "GET, HEAD" });
   }
 
   const server = Deno.serve({
@@ -189,7 +233,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
     onListen: () => {},
     onError(error) {
       log.fatal("Defect in the HTTP server: please report it", { error });
-      return text(STATUS_CODE.InternalServerError, "Internal error");
+      return textResponse(STATUS_CODE.InternalServerError, "Internal error");
     },
   }, handle);
 
@@ -198,6 +242,9 @@ export function startServer(options: ServerOptions): AudioHookServer {
     finished: server.finished,
     get connectionCount() {
       return connections.size;
+    },
+    get socketCount() {
+      return socketCount;
     },
     async shutdown(timeoutMs = 20_000) {
       isStopping = true;
@@ -212,17 +259,8 @@ export function startServer(options: ServerOptions): AudioHookServer {
   };
 }
 
-function text(status: number, body: string, headers: Record<string, string> = {}): Response {
-  return new Response(`${body}\n`, {
-    status,
-    headers: { "content-type": "text/plain; charset=utf-8", ...headers },
-  });
-}
-
-function unavailable(): Response {
-  return text(STATUS_CODE.ServiceUnavailable, "The server is shutting down", {
-    "retry-after": "5",
-  });
+function unavailable(why: string): Response {
+  return textResponse(STATUS_CODE.ServiceUnavailable, why, { "retry-after": "5" });
 }
 
 function checkLanguages(apps: readonly App[]): void {

@@ -351,7 +351,9 @@ Deno.test("gaps: at most 60 minutes of silence in one call", async () => {
 
 Deno.test("gaps: thousands of hostile ones fill no disk", async () => {
   using _defects = watchDefects();
-  await using server = await TestServer.start();
+  await using server = await TestServer.start({
+    sessionLimits: { receivedTextRate: { perSecond: 20, burst: 4000 } },
+  });
   await using client = await server.connect();
   await client.open({ media: [L16_STEREO] });
   for (let n = 0; n < 3000; n++) discard(client, 10 * MINUTE / 50);
@@ -763,6 +765,7 @@ async function troubled(mode: StoreMode, closeMs?: number): Promise<Troubled> {
   const server = await TestServer.start({
     store: (files) => store = new FaultyStore(files, mode),
     appTimeouts: closeMs === undefined ? {} : { closeMs },
+    sessionLimits: { maxAudioAheadMs: 3_600_000 },
   });
   assert(store !== undefined);
   const faulty = store;

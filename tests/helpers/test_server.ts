@@ -77,6 +77,7 @@ export class TestServer implements AsyncDisposable {
       server = startServer({
         keyring,
         authFailureDelayMs: 20,
+        maxAuthFailuresPerMinute: 0,
         ...rest,
         apps: record ? [recorder, ...apps] : apps,
       });

@@ -5,8 +5,8 @@ import {
   type DecodedText,
   decodeServerText,
   encodeText,
-  MAX_RECEIVED_TEXT_BYTES,
   MAX_SENT_TEXT_BYTES,
+  TEXT_LIMITS,
 } from "../../lib/protocol/codec.ts";
 import { CLIENT_PARAMETERS, type ClientMessage } from "../../lib/protocol/client_messages.ts";
 import { LocalProtocolError } from "../../lib/protocol/protocol_error.ts";
@@ -244,7 +244,7 @@ for (const from of BOTH) {
 
   Deno.test(`codec: a frame of the ${from} of 65,535 bytes is read, one more is refused`, () => {
     const read = from === "client" ? decodeClientText : decodeServerText;
-    assertEquals(MAX_RECEIVED_TEXT_BYTES, 65_535);
+    assertEquals(TEXT_LIMITS.maxTextBytes, 65_535);
     const type = from === "client" ? "ping" : "pong";
     for (const filler of ["x", "é", "€", "😀", "\u007f", "\u07ff", "\uffff"]) {
       const width = new TextEncoder().encode(filler).length;

@@ -65,7 +65,7 @@ Deno.test("session: when the connection has ended, nothing can be asked, and not
 });
 
 Deno.test("session: unknown messages and errors without number are reported ten times each", () => {
-  const client = open();
+  const client = open(undefined, {}, { receivedTextRate: { perSecond: 20, burst: 4000 } });
   for (let i = 0; i < 1000; i++) {
     client.send("of_tomorrow");
     client.send("error", { code: 500, message: "x" });
@@ -77,7 +77,7 @@ Deno.test("session: unknown messages and errors without number are reported ten 
 });
 
 Deno.test("session: a flood of pings delays events by seconds, not by minutes", () => {
-  const client = open();
+  const client = open(undefined, {}, { receivedTextRate: { perSecond: 20, burst: 5000 } });
   for (let i = 0; i < 5000; i++) client.send("ping");
   client.receive();
   client.session.sendEvent([{ type: "x", data: 0 }], client.nowMs);

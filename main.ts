@@ -156,6 +156,11 @@ async function start(
       apps: [recorder],
       publicAuthority: settings.publicAuthority,
       authFailureDelayMs: settings.authFailureDelayMs,
+      maxAuthFailuresPerMinute: settings.maxAuthFailuresPerMinute,
+      clientAddressHeader: settings.clientAddressHeader,
+      maxSessions: settings.maxSessions,
+      maxBufferedBytes: settings.maxBufferedBytes,
+      sessionLimits: settings.sessionLimits,
     });
   } catch (error) {
     throw new SettingsError([

@@ -7,6 +7,8 @@
 import { z } from "zod";
 import { apiKeysSchema } from "./api_keys.ts";
 import { describeFailure } from "./describe_failure.ts";
+import { LIMIT_NAMES, LIMIT_SCHEMAS, sessionLimits } from "./limit_settings.ts";
+import { wholeNumber } from "./whole_number.ts";
 
 /** The names of all environment variables that are read; no other one is. */
 export const SETTING_NAMES = [
@@ -20,6 +22,8 @@ export const SETTING_NAMES = [
   "LOG_LEVEL",
   "LOG_FORMAT",
   "AUTH_FAILURE_DELAY_MS",
+  "CLIENT_ADDRESS_HEADER",
+  ...LIMIT_NAMES,
 ] as const;
 
 /** One of {@link SETTING_NAMES}. */
@@ -76,6 +80,11 @@ const settingsSchema = z.object(
     LOG_LEVEL: z.enum(LOG_LEVELS, expected(`one of ${LOG_LEVELS.join(", ")}`)).prefault("info"),
     LOG_FORMAT: z.enum(LOG_FORMATS, expected(`one of ${LOG_FORMATS.join(", ")}`)),
     AUTH_FAILURE_DELAY_MS: wholeNumber(0, 10_000).prefault("500"),
+    CLIENT_ADDRESS_HEADER: z.string().regex(
+      /^[A-Za-z0-9-]{1,64}$/,
+      expected("the name of a header, such as X-Forwarded-For"),
+    ).optional(),
+    ...LIMIT_SCHEMAS,
   } satisfies Record<SettingName, z.ZodType>,
 ).transform((values) => ({
   /** Host name or IP address to listen on. */
@@ -99,6 +108,16 @@ const settingsSchema = z.object(
   logFormat: values.LOG_FORMAT,
   /** How long a refused connection request waits for its answer, at least. */
   authFailureDelayMs: values.AUTH_FAILURE_DELAY_MS,
+  /** Header in which a proxy says who it speaks for. */
+  clientAddressHeader: values.CLIENT_ADDRESS_HEADER,
+  /** Failed authentications of one address in a minute; 0 = any number. */
+  maxAuthFailuresPerMinute: values.MAX_AUTH_FAILURES_PER_MINUTE,
+  /** Sessions at a time. */
+  maxSessions: values.MAX_SESSIONS,
+  /** What may wait for a client that doesn't read. */
+  maxBufferedBytes: values.MAX_BUFFERED_BYTES,
+  /** Sizes, rates and times of one session. */
+  sessionLimits: sessionLimits(values),
 }));
 
 /** The settings, checked and with their defaults. */
@@ -161,14 +180,6 @@ export function parseSettings(
 
 function expected(what: string): { error: string } {
   return { error: `expected ${what}` };
-}
-
-function wholeNumber(min: number, max: number): z.ZodType<number, string> {
-  const message = expected(`a whole number from ${min} to ${max}`);
-  return z.string().regex(/^\d{1,6}$/, message).transform(Number).refine(
-    (value) => value >= min && value <= max,
-    message,
-  );
 }
 
 function isHost(text: string): boolean {

@@ -42,5 +42,6 @@ Deno.test(".env.example: a setting with a fixed default shows it", () => {
     "AUDIOHOOK_KEYS_FILE",
     "PUBLIC_AUTHORITY",
     "LOG_FORMAT",
+    "CLIENT_ADDRESS_HEADER",
   ]);
 });

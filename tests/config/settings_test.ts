@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
+import { SERVER_SESSION_LIMITS } from "../../lib/protocol/mod.ts";
 import {
   parseSettings,
+  SETTING_NAMES,
   type SettingName,
   type Settings,
   SettingsError,
@@ -41,22 +43,31 @@ Deno.test("settings: every default, when no variable is set", () => {
     logLevel: "info",
     logFormat: "json",
     authFailureDelayMs: 500,
+    clientAddressHeader: undefined,
+    maxAuthFailuresPerMinute: 30,
+    maxSessions: 5000,
+    maxBufferedBytes: 1_048_576,
+    sessionLimits: {
+      maxTextBytes: 65_535,
+      maxJsonDepth: 64,
+      maxAudioFrameBytes: 64_000,
+      receivedTextRate: { perSecond: 20, burst: 600 },
+      receivedAudioRate: { perSecond: 500, burst: 15_000 },
+      maxAudioAheadMs: 60_000,
+      openTimeoutMs: 10_000,
+      closeTimeoutMs: 5_000,
+      hangupTimeoutMs: 5_000,
+      silenceTimeoutMs: 60_000,
+    },
   });
 });
 
+Deno.test("settings: the limits of a session are the library's own by default", () => {
+  assertEquals({ ...SERVER_SESSION_LIMITS, ...parse({}).sessionLimits }, SERVER_SESSION_LIMITS);
+});
+
 Deno.test("settings: an empty variable counts as not set", () => {
-  const empty: Record<SettingName, string> = {
-    HOST: "",
-    PORT: "",
-    AUDIOHOOK_PATH: "",
-    AUDIOHOOK_KEYS: "",
-    AUDIOHOOK_KEYS_FILE: "",
-    PUBLIC_AUTHORITY: "",
-    DATA_DIR: "",
-    LOG_LEVEL: "",
-    LOG_FORMAT: "",
-    AUTH_FAILURE_DELAY_MS: "",
-  };
+  const empty = Object.fromEntries(SETTING_NAMES.map((name) => [name, ""]));
   assertEquals(parse(empty), parse({}));
 });
 
@@ -78,6 +89,20 @@ Deno.test("settings: every variable that is set is used", () => {
       LOG_LEVEL: "trace",
       LOG_FORMAT: "pretty",
       AUTH_FAILURE_DELAY_MS: "10000",
+      CLIENT_ADDRESS_HEADER: "CF-Connecting-IP",
+      MAX_SESSIONS: "1",
+      MAX_AUTH_FAILURES_PER_MINUTE: "0",
+      MAX_TEXT_BYTES: "1000",
+      MAX_JSON_DEPTH: "8",
+      MAX_AUDIO_FRAME_BYTES: "1600",
+      MAX_MESSAGES_PER_SECOND: "7",
+      MAX_AUDIO_FRAMES_PER_SECOND: "50",
+      MAX_AUDIO_AHEAD_SECONDS: "31",
+      MAX_BUFFERED_BYTES: "65536",
+      OPEN_TIMEOUT_MS: "101",
+      CLOSE_TIMEOUT_MS: "102",
+      HANGUP_TIMEOUT_MS: "103",
+      SILENCE_TIMEOUT_MS: "104",
     }),
     {
       host: "0.0.0.0",
@@ -89,6 +114,22 @@ Deno.test("settings: every variable that is set is used", () => {
       logLevel: "trace",
       logFormat: "pretty",
       authFailureDelayMs: 10_000,
+      clientAddressHeader: "CF-Connecting-IP",
+      maxAuthFailuresPerMinute: 0,
+      maxSessions: 1,
+      maxBufferedBytes: 65_536,
+      sessionLimits: {
+        maxTextBytes: 1000,
+        maxJsonDepth: 8,
+        maxAudioFrameBytes: 1600,
+        receivedTextRate: { perSecond: 7, burst: 210 },
+        receivedAudioRate: { perSecond: 50, burst: 1500 },
+        maxAudioAheadMs: 31_000,
+        openTimeoutMs: 101,
+        closeTimeoutMs: 102,
+        hangupTimeoutMs: 103,
+        silenceTimeoutMs: 104,
+      },
     },
   );
 });

@@ -16,7 +16,7 @@ import { listenForStopSignals } from "./lib/config/stop_signals.ts";
 import { writeText } from "./lib/config/text_output.ts";
 import { Keyring } from "./lib/protocol/mod.ts";
 import { withDeadline } from "./lib/app/deadline.ts";
-import { type AudioHookServer, startServer } from "./lib/server/mod.ts";
+import { type AudioHookServer, logDefects, startServer } from "./lib/server/mod.ts";
 import { FileRecordingStore } from "./lib/storage/mod.ts";
 
 const USAGE = `Usage: audiohook-server          starts the server
@@ -48,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
     // In the demo, the server's own story would hide the call's.
     const level = isDemo && settings.logLevel === "info" ? "warning" : settings.logLevel;
     configureLogging({ level, format: settings.logFormat });
-    reportDefects();
+    logDefects();
     return isDemo ? await demo(settings) : await serve(settings);
   } catch (error) {
     const isExpected = error instanceof SettingsError || error instanceof CredentialsError;
@@ -215,18 +215,6 @@ They are kept in ${path}. Genesys Cloud connects by wss: only, at port
 
 function urlOf(host: string, port: number, { audiohookPath }: Settings): URL {
   return new URL(`ws://${host.includes(":") ? `[${host}]` : host}:${port}${audiohookPath}`);
-}
-
-/** A defect in one place must not end the calls of all others. */
-function reportDefects(): void {
-  globalThis.addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    log.fatal("Defect: a rejection that nobody handled", { error: event.reason });
-  });
-  globalThis.addEventListener("error", (event) => {
-    event.preventDefault();
-    log.fatal("Defect: an error that nobody handled", { error: event.error });
-  });
 }
 
 function print(to: typeof Deno.stdout | typeof Deno.stderr, text: string): void {

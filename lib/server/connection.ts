@@ -107,7 +107,10 @@ export class Connection implements Ticking {
 
   /** Ends the connection without the client. */
   hangUp(): void {
-    this.#parts.socket.close();
+    const { socket } = this.#parts;
+    // A client that vanished in the moment of the upgrade: nothing will ever be heard of the socket.
+    if (socket.readyState === WebSocket.CONNECTING) this.#released.resolve();
+    socket.close();
     // Its `close` event may take long, or never come.
     this.#end();
   }

@@ -1,3 +1,4 @@
 /** The server: HTTP, authentication, and the connections of sessions. */
 export { APP_TIMEOUTS, type AppTimeouts } from "./app_group.ts";
+export { logDefects } from "./log_defects.ts";
 export { type AudioHookServer, DEFAULT_PATH, type ServerOptions, startServer } from "./server.ts";

@@ -22,6 +22,7 @@ import { FailureLimiter } from "./failure_limiter.ts";
 import { Gate } from "./gate.ts";
 import { withDeadline } from "../app/deadline.ts";
 import { requestTargetOf } from "./request_target.ts";
+import { Listener } from "./listener.ts";
 import { sourceAddressOf } from "./source_address.ts";
 import { textResponse } from "./text_response.ts";
 import { Ticker } from "./ticker.ts";
@@ -91,6 +92,9 @@ export interface AudioHookServer {
  */
 const DEAD_AFTER_SECONDS = 30;
 
+/** 16 bytes in base64 (RFC 6455, section 4.1); Deno takes anything. */
+const WEBSOCKET_KEY = /^[A-Za-z0-9+/]{22}==$/;
+
 /** Path of the endpoint, unless configured. */
 export const DEFAULT_PATH = "/api/v1/audiohook/ws";
 
@@ -143,26 +147,30 @@ export function startServer(options: ServerOptions): AudioHookServer {
     requestTarget: string,
     identity: ConnectionIdentity,
   ): Response {
+    const { sessionId, organizationId, correlationId } = identity;
+    // Before the upgrade: whoever fails after it leaves the client without any answer.
+    const session = new ServerSession({
+      id: sessionId,
+      organizationId,
+      nowMs: performance.now(),
+      limits: sessionLimits,
+    });
+    const group = new AppGroup(apps, appTimeouts, sessionId);
     let upgraded: Deno.WebSocketUpgrade;
     try {
+      if (!WEBSOCKET_KEY.test(request.headers.get("sec-websocket-key") ?? "")) {
+        throw new TypeError("Expected 16 bytes in base64 as Sec-WebSocket-Key");
+      }
       upgraded = Deno.upgradeWebSocket(request, { idleTimeout: DEAD_AFTER_SECONDS });
     } catch (error) {
       log.info("Bad WebSocket handshake", { error });
       return textResponse(STATUS_CODE.BadRequest, "Bad WebSocket handshake");
     }
     const { socket, response } = upgraded;
-    const { sessionId, organizationId, correlationId } = identity;
-    const nowMs = performance.now();
-    const session = new ServerSession({
-      id: sessionId,
-      organizationId,
-      nowMs,
-      limits: sessionLimits,
-    });
     const connection = new Connection({
       socket,
       session,
-      apps: new AppGroup(apps, appTimeouts, sessionId),
+      apps: group,
       ticker,
       identity,
       requestTarget,
@@ -227,10 +235,9 @@ export function startServer(options: ServerOptions): AudioHookServer {
     return textResponse(STATUS_CODE.MethodNotAllowed, "Expected GET", { allow: "GET, HEAD" });
   }
 
-  const server = Deno.serve({
+  const listener = new Listener({
     hostname,
     port,
-    onListen: () => {},
     onError(error) {
       log.fatal("Defect in the HTTP server: please report it", { error });
       return textResponse(STATUS_CODE.InternalServerError, "Internal error");
@@ -238,8 +245,8 @@ export function startServer(options: ServerOptions): AudioHookServer {
   }, handle);
 
   return {
-    addr: server.addr,
-    finished: server.finished,
+    addr: listener.addr,
+    finished: listener.finished,
     get connectionCount() {
       return connections.size;
     },
@@ -254,7 +261,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
       const rest = [...connections];
       for (const connection of rest) connection.hangUp();
       await Promise.all(rest.map((connection) => connection.ended));
-      await server.shutdown();
+      await listener.shutdown();
     },
   };
 }

@@ -2,6 +2,7 @@
  * HTTP and WebSocket by hand, over TCP: for what `fetch` and `WebSocket` would not send, or would
  * tidy up, and for clients that vanish without a word.
  */
+import { Socket } from "node:net";
 import { within } from "./deadline.ts";
 
 const encoder = new TextEncoder();
@@ -29,23 +30,43 @@ export const HANDSHAKE: Readonly<Record<string, string>> = {
   "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 };
 
-/** A TCP connection that speaks as it is told. */
+/** A TCP connection that speaks as it is told. By node:net, because Deno's own can't reset. */
 export class RawSocket implements AsyncDisposable {
-  readonly #conn: Deno.TcpConn;
+  readonly #socket: Socket;
+  readonly #closed = Promise.withResolvers<void>();
   #received = new Uint8Array();
-  #isOpen = true;
+  #hasEnded = false;
+  #failure: Error | undefined;
+  #onChange: () => void = () => {};
 
-  private constructor(conn: Deno.TcpConn) {
-    this.#conn = conn;
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on("error", (error) => this.#failure = error);
+    socket.on("end", () => this.#end());
+    socket.on("close", () => {
+      this.#end();
+      this.#closed.resolve();
+    });
   }
 
   static async connect(port: number): Promise<RawSocket> {
-    return new RawSocket(await Deno.connect({ hostname: "127.0.0.1", port }));
+    const socket = new Socket({ allowHalfOpen: true });
+    const raw = new RawSocket(socket);
+    const connected = Promise.withResolvers<void>();
+    socket.once("connect", connected.resolve);
+    void raw.#closed.promise.then(() => connected.reject(raw.#failure));
+    socket.connect({ host: "127.0.0.1", port });
+    socket.setNoDelay(true);
+    await connected.promise;
+    // Paused until somebody reads: else nothing could be left unread.
+    return raw;
   }
 
+  /** Settles when the bytes are on their way; rejects if the connection is gone. */
   async write(data: string | Uint8Array): Promise<void> {
-    const bytes = typeof data === "string" ? encoder.encode(data) : data;
-    for (let sent = 0; sent < bytes.length;) sent += await this.#conn.write(bytes.subarray(sent));
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#socket.write(data, (error) => error ? reject(error) : resolve());
+    await promise;
   }
 
   /** Sends a request without a body, exactly as given. */
@@ -131,14 +152,22 @@ export class RawSocket implements AsyncDisposable {
 
   /** Ends the TCP connection, without a WebSocket's goodbye. */
   drop(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#conn.close();
+    this.#socket.destroy();
+  }
+
+  /** The same by a reset: what is under way is lost. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
+  /** Says that nothing more will be sent (FIN), and goes on reading. */
+  finish(): void {
+    this.#socket.end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.drop();
-    await Promise.resolve();
+    await this.#closed.promise;
   }
 
   async #take(size: number): Promise<Uint8Array> {
@@ -151,20 +180,25 @@ export class RawSocket implements AsyncDisposable {
   }
 
   async #more(): Promise<boolean> {
-    const chunk = new Uint8Array(65_536);
-    let count: number | null;
-    try {
-      count = await within(this.#conn.read(chunk), "TCP read");
-    } catch (error) {
-      if (error instanceof Deno.errors.ConnectionReset) return false;
-      throw error;
+    let chunk: Uint8Array | null;
+    while ((chunk = this.#socket.read()) === null) {
+      if (this.#hasEnded) return false;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#onChange = resolve;
+      this.#socket.once("readable", resolve);
+      await within(promise, "TCP read");
+      this.#socket.off("readable", resolve);
     }
-    if (count === null) return false;
-    const joined = new Uint8Array(this.#received.length + count);
+    const joined = new Uint8Array(this.#received.length + chunk.length);
     joined.set(this.#received);
-    joined.set(chunk.subarray(0, count), this.#received.length);
+    joined.set(chunk, this.#received.length);
     this.#received = joined;
     return true;
+  }
+
+  #end(): void {
+    this.#hasEnded = true;
+    this.#onChange();
   }
 }
 

@@ -13,6 +13,7 @@ import { describeFailure } from "./lib/config/describe_failure.ts";
 import { configureLogging } from "./lib/config/logging.ts";
 import { type Settings, SettingsError } from "./lib/config/settings.ts";
 import { listenForStopSignals } from "./lib/config/stop_signals.ts";
+import { loadTlsFiles, type TlsFiles } from "./lib/config/tls_files.ts";
 import { writeText } from "./lib/config/text_output.ts";
 import { Keyring } from "./lib/protocol/mod.ts";
 import { withDeadline } from "./lib/app/deadline.ts";
@@ -62,6 +63,8 @@ async function serve(settings: Settings): Promise<number> {
   // Before anybody can know that there is something to stop.
   const { promise: stopSignal, resolve: onStopSignal } = Promise.withResolvers<Deno.Signal>();
   listenForStopSignals(onStopSignal);
+  const { tlsFiles } = settings;
+  const tls = tlsFiles && await loadTlsFiles(tlsFiles.certFile, tlsFiles.keyFile);
   const recordingsDir = await makeRecordingsDir(settings);
   const { keys, created } = await loadKeys(settings);
   // Not by the log: keys never are in it.
@@ -70,13 +73,15 @@ async function serve(settings: Settings): Promise<number> {
     if (created === undefined) return;
     const { publicAuthority, audiohookPath } = settings;
     const isAnyAddress = url.hostname === "0.0.0.0" || url.hostname === "[::]";
-    const authority = publicAuthority ?? (isAnyAddress ? "<public name>" : undefined);
+    // Without TLS there is a proxy, at the port that Genesys Cloud demands.
+    const publicPort = tls === undefined || url.port === "" ? "" : `:${url.port}`;
+    const authority = publicAuthority ?? (isAnyAddress ? `<public name>${publicPort}` : undefined);
     const uri = authority === undefined ? url.href : `wss://${authority}${audiohookPath}`;
     print(out, introduction(uri, created.apiKey, created.clientSecret, created.path));
   };
   let running: Running;
   try {
-    running = await start(settings, recordingsDir, keys);
+    running = await start(settings, recordingsDir, keys, tls);
   } catch (error) {
     // The next start finds the credentials, and takes them for known.
     introduce(urlOf(settings.host, settings.port, settings));
@@ -94,14 +99,20 @@ async function serve(settings: Settings): Promise<number> {
   return 0;
 }
 
-/** Starts on a free port, places a call, and ends. */
+/** Starts on a free port, places a call, and ends. Without TLS: no certificate is for 127.0.0.1. */
 async function demo(settings: Settings): Promise<number> {
   const recordingsDir = await makeRecordingsDir(settings);
   const { keys } = await loadKeys(settings);
   const [first] = keys;
   if (first === undefined) throw new SettingsError(["Expected at least one key in AUDIOHOOK_KEYS"]);
   const [apiKey, clientSecret] = first;
-  const local = { ...settings, host: "127.0.0.1", port: 0, publicAuthority: undefined };
+  const local = {
+    ...settings,
+    host: "127.0.0.1",
+    port: 0,
+    publicAuthority: undefined,
+    tlsFiles: undefined,
+  };
   const controller = new AbortController();
   listenForStopSignals(() => controller.abort());
   const running = await start(local, recordingsDir, keys);
@@ -140,6 +151,7 @@ async function start(
   settings: Settings,
   recordingsDir: string,
   keys: ReadonlyMap<string, string>,
+  tls?: TlsFiles,
 ): Promise<Running> {
   const recorder = new Recorder(new FileRecordingStore(recordingsDir));
   const secrets = new Map(
@@ -155,6 +167,7 @@ async function start(
       keyring,
       apps: [recorder],
       publicAuthority: settings.publicAuthority,
+      tls,
       authFailureDelayMs: settings.authFailureDelayMs,
       maxAuthFailuresPerMinute: settings.maxAuthFailuresPerMinute,
       clientAddressHeader: settings.clientAddressHeader,
@@ -163,9 +176,15 @@ async function start(
       sessionLimits: settings.sessionLimits,
     });
   } catch (error) {
+    const why = describeFailure(error);
+    // There is no class of error for what Deno does not like in a certificate, after our own checks.
+    const isCertificate = tls !== undefined && /certificate|\bkeys?\b/i.test(why);
     throw new SettingsError([
-      `Cannot listen on HOST ${settings.host}, PORT ${settings.port}: expected an address of this ` +
-      `machine and a port that is free (${describeFailure(error)})`,
+      isCertificate
+        ? `Cannot use TLS_CERT_FILE and TLS_KEY_FILE: expected a certificate of version 3, as public ` +
+          `authorities make them, and its key (${why})`
+        : `Cannot listen on HOST ${settings.host}, PORT ${settings.port}: expected an address of ` +
+          `this machine and a port that is free (${why})`,
     ]);
   }
   return {
@@ -213,8 +232,9 @@ They are kept in ${path}. Genesys Cloud connects by wss: only, at port
 `;
 }
 
-function urlOf(host: string, port: number, { audiohookPath }: Settings): URL {
-  return new URL(`ws://${host.includes(":") ? `[${host}]` : host}:${port}${audiohookPath}`);
+function urlOf(host: string, port: number, { audiohookPath, tlsFiles }: Settings): URL {
+  const scheme = tlsFiles === undefined ? "ws" : "wss";
+  return new URL(`${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}${audiohookPath}`);
 }
 
 function print(to: typeof Deno.stdout | typeof Deno.stderr, text: string): void {

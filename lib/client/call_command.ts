@@ -22,7 +22,8 @@ Usage: deno task call --wav FILE [options]
   --wav FILE      What is said: 8 kHz µ-law or 16-bit PCM, mono (the external channel)
                   or stereo (external, internal)
   --url URL       The server, ws: or wss:. Default: the one that .env or the environment
-                  configures, on this machine
+                  configures, on this machine. DENO_CERT=FILE in the environment
+                  names a PEM file of more authorities to trust
   --key KEY       API key. Default: the server's first, or the one that it made
   --secret BASE64 Client secret, to sign the request. Default: that of the key, if known;
                   without one the request is not signed
@@ -121,7 +122,8 @@ function readUrl(text: string | undefined, settings: Settings): URL {
     const anyHost = settings.host === "0.0.0.0" || settings.host === "::";
     const host = anyHost ? "127.0.0.1" : settings.host;
     const authority = `${host.includes(":") ? `[${host}]` : host}:${settings.port}`;
-    return new URL(`ws://${authority}${settings.audiohookPath}`);
+    const scheme = settings.tlsFiles === undefined ? "ws" : "wss";
+    return new URL(`${scheme}://${authority}${settings.audiohookPath}`);
   }
   const url = URL.parse(text);
   if (url === null || !["ws:", "wss:"].includes(url.protocol) || url.href.includes("#")) {

@@ -47,6 +47,10 @@ export interface CallOutcome {
   readonly roundTripsMs: readonly number[];
 }
 
+const CONNECT_HINT =
+  "Does a server listen there, and does it know the key, the secret and this address?";
+const CERTIFICATE_HINT = "Is this host one of the certificate's names, and the certificate valid " +
+  "now, and of a known authority? DENO_CERT=FILE in the environment makes one known";
 const CONNECT_TIMEOUT_MS = 10_000;
 /** From our closing of the socket to its end. */
 const END_TIMEOUT_MS = 5_000;
@@ -94,8 +98,9 @@ class CallInProgress {
       event.preventDefault();
       if (this.#session.state !== "idle") return;
       const why = event instanceof ErrorEvent ? `: ${event.message}` : "";
-      this.#failure = `Cannot connect to ${options.request.url}${why}. ` +
-        "Does a server listen there, and does it know the key, the secret and this address?";
+      this.#failure = `Cannot connect to ${options.request.url}${why}. ${
+        /certificate/i.test(why) ? CERTIFICATE_HINT : CONNECT_HINT
+      }`;
     };
     this.#socket.onclose = () => this.#end();
     this.#timer = setTimeout(

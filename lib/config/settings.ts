@@ -18,6 +18,8 @@ export const SETTING_NAMES = [
   "AUDIOHOOK_KEYS",
   "AUDIOHOOK_KEYS_FILE",
   "PUBLIC_AUTHORITY",
+  "TLS_CERT_FILE",
+  "TLS_KEY_FILE",
   "DATA_DIR",
   "LOG_LEVEL",
   "LOG_FORMAT",
@@ -76,6 +78,8 @@ const settingsSchema = z.object(
       });
       return z.NEVER;
     }).optional(),
+    TLS_CERT_FILE: z.string().optional(),
+    TLS_KEY_FILE: z.string().optional(),
     DATA_DIR: z.string().prefault("./data"),
     LOG_LEVEL: z.enum(LOG_LEVELS, expected(`one of ${LOG_LEVELS.join(", ")}`)).prefault("info"),
     LOG_FORMAT: z.enum(LOG_FORMATS, expected(`one of ${LOG_FORMATS.join(", ")}`)),
@@ -100,6 +104,10 @@ const settingsSchema = z.object(
   audiohookKeys: values.AUDIOHOOK_KEYS ?? new Map<string, string>(),
   /** What takes the place of `Host` in the signature: host[:port], lower case, without `:443`. */
   publicAuthority: values.PUBLIC_AUTHORITY,
+  /** Paths of the PEM files for TLS; undefined: the server speaks plain HTTP. */
+  tlsFiles: values.TLS_CERT_FILE !== undefined && values.TLS_KEY_FILE !== undefined
+    ? { certFile: values.TLS_CERT_FILE, keyFile: values.TLS_KEY_FILE }
+    : undefined,
   /** Folder for everything that is kept. */
   dataDir: values.DATA_DIR,
   /** Lowest level that is logged. */
@@ -163,6 +171,16 @@ export function parseSettings(
           `got ${quote(keysFile)} (${describeFailure(error)})`,
       );
     }
+  }
+
+  if ((values.TLS_CERT_FILE === undefined) !== (values.TLS_KEY_FILE === undefined)) {
+    const [set, missing] = values.TLS_KEY_FILE === undefined
+      ? ["TLS_CERT_FILE", "TLS_KEY_FILE"]
+      : ["TLS_KEY_FILE", "TLS_CERT_FILE"];
+    problems.push(
+      `Cannot use ${set} without ${missing}: expected both for TLS, or neither ` +
+        `where a proxy does TLS`,
+    );
   }
 
   const parsed = settingsSchema.safeParse(values);

@@ -13,9 +13,6 @@ const log = getLogger(["audiohook", "server"]);
 const RETRY_MS = 500;
 /** After such a time without a failure, the next one is news. */
 const CALM_MS = 60_000;
-/** `Deno.serve` never ends whose client vanished in the moment of its upgrade. */
-const SHUTDOWN_TIMEOUT_MS = 2_000;
-
 /** Where and how to listen. */
 export interface ListenOptions {
   readonly hostname: string;
@@ -61,11 +58,16 @@ export class Listener {
     return this.#stopped.promise;
   }
 
-  /** Stops, and closes all connections that are left. */
-  async shutdown(): Promise<void> {
+  /**
+   * Stops, and closes all connections that are left.
+   *
+   * Deno waits for them without end, if a client vanished in the moment of its upgrade, or stalls
+   * in the TLS handshake: then they stay, and keep the event loop alive.
+   */
+  async shutdown(timeoutMs: number): Promise<void> {
     this.#isStopping = true;
     const stopping = Promise.allSettled([this.#server.shutdown(), this.#watching]);
-    await withDeadline(stopping, SHUTDOWN_TIMEOUT_MS);
+    await withDeadline(stopping, timeoutMs);
     this.#stopped.resolve();
   }
 

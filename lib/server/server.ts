@@ -45,6 +45,11 @@ export interface ServerOptions {
   readonly nonces?: NonceStore;
   /** What clients sign as the authority, if a proxy changes the `Host` header. */
   readonly publicAuthority?: string;
+  /**
+   * Certificate, with its chain, and private key, both as PEM: the server speaks TLS. By default it
+   * speaks plain HTTP, for a proxy that speaks TLS.
+   */
+  readonly tls?: { readonly cert: string; readonly key: string };
   /** How long a refusal takes at least; 500 ms by default. */
   readonly authFailureDelayMs?: number;
   /**
@@ -79,7 +84,9 @@ export interface AudioHookServer {
   readonly finished: Promise<void>;
   /**
    * Stops: refuses new connections, asks the clients of running sessions to go elsewhere, waits
-   * for them and their apps, and ends what is left after the timeout.
+   * for them and their apps, and ends what is left after the timeout. A client that stalls in the
+   * TLS handshake is not waited for; what is left of it, a TCP connection that keeps Deno running,
+   * ends with the client or by `Deno.exit`.
    *
    * @param timeoutMs Unless given, what a session needs at most: 20 s.
    */
@@ -92,6 +99,9 @@ export interface AudioHookServer {
  */
 const DEAD_AFTER_SECONDS = 30;
 
+/** How long connections without a session may take to end when the server stops. */
+const STRAGGLERS_TIMEOUT_MS = 1000;
+
 /** 16 bytes in base64 (RFC 6455, section 4.1); Deno takes anything. */
 const WEBSOCKET_KEY = /^[A-Za-z0-9+/]{22}==$/;
 
@@ -101,7 +111,8 @@ export const DEFAULT_PATH = "/api/v1/audiohook/ws";
 /**
  * Starts a server.
  *
- * @throws {Deno.errors.AddrInUse} And other errors of `Deno.serve`, if it cannot listen.
+ * @throws {Deno.errors.AddrInUse} And other errors of `Deno.serve`, if it cannot listen, or cannot
+ * use the certificate or the key.
  * @throws {TypeError} If an app's supported languages are no language tags.
  * @example A server without apps: it opens sessions, and forgets what it hears
  * ```ts
@@ -123,6 +134,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
     apps,
     nonces = new MemoryNonceStore(),
     publicAuthority,
+    tls,
     authFailureDelayMs = 500,
     maxAuthFailuresPerMinute = 30,
     clientAddressHeader,
@@ -238,6 +250,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
   const listener = new Listener({
     hostname,
     port,
+    ...tls,
     onError(error) {
       log.fatal("Defect in the HTTP server: please report it", { error });
       return textResponse(STATUS_CODE.InternalServerError, "Internal error");
@@ -261,7 +274,8 @@ export function startServer(options: ServerOptions): AudioHookServer {
       const rest = [...connections];
       for (const connection of rest) connection.hangUp();
       await Promise.all(rest.map((connection) => connection.ended));
-      await listener.shutdown();
+      // Refusals may still be held back.
+      await listener.shutdown(authFailureDelayMs + STRAGGLERS_TIMEOUT_MS);
     },
   };
 }

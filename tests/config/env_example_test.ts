@@ -41,6 +41,8 @@ Deno.test(".env.example: a setting with a fixed default shows it", () => {
     "AUDIOHOOK_KEYS",
     "AUDIOHOOK_KEYS_FILE",
     "PUBLIC_AUTHORITY",
+    "TLS_CERT_FILE",
+    "TLS_KEY_FILE",
     "LOG_FORMAT",
     "CLIENT_ADDRESS_HEADER",
   ]);

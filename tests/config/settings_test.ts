@@ -39,6 +39,7 @@ Deno.test("settings: every default, when no variable is set", () => {
     audiohookPath: "/api/v1/audiohook/ws",
     audiohookKeys: new Map(),
     publicAuthority: undefined,
+    tlsFiles: undefined,
     dataDir: "./data",
     logLevel: "info",
     logFormat: "json",
@@ -85,6 +86,8 @@ Deno.test("settings: every variable that is set is used", () => {
       AUDIOHOOK_PATH: "/hook/",
       AUDIOHOOK_KEYS: `{"key":"${SECRET}","unsigned==":""}`,
       PUBLIC_AUTHORITY: "Audiohook.Example.COM:443",
+      TLS_CERT_FILE: "fullchain.pem",
+      TLS_KEY_FILE: "privkey.pem",
       DATA_DIR: "/var/lib/audiohook",
       LOG_LEVEL: "trace",
       LOG_FORMAT: "pretty",
@@ -110,6 +113,7 @@ Deno.test("settings: every variable that is set is used", () => {
       audiohookPath: "/hook",
       audiohookKeys: new Map([["key", SECRET], ["unsigned==", ""]]),
       publicAuthority: "audiohook.example.com",
+      tlsFiles: { certFile: "fullchain.pem", keyFile: "privkey.pem" },
       dataDir: "/var/lib/audiohook",
       logLevel: "trace",
       logFormat: "pretty",
@@ -345,6 +349,18 @@ Deno.test("settings: both AUDIOHOOK_KEYS and AUDIOHOOK_KEYS_FILE are refused", (
     both,
     "Cannot parse AUDIOHOOK_KEYS: expected a JSON object of API key to base64 secret",
   ]);
+});
+
+Deno.test("settings: one of TLS_CERT_FILE and TLS_KEY_FILE alone is refused, and names the other", () => {
+  const rest = "expected both for TLS, or neither where a proxy does TLS";
+  assertEquals(
+    problemsOf({ TLS_CERT_FILE: "fullchain.pem" }),
+    [`Cannot use TLS_CERT_FILE without TLS_KEY_FILE: ${rest}`],
+  );
+  assertEquals(
+    problemsOf({ TLS_KEY_FILE: "privkey.pem", TLS_CERT_FILE: "" }),
+    [`Cannot use TLS_KEY_FILE without TLS_CERT_FILE: ${rest}`],
+  );
 });
 
 Deno.test("settings: all problems are reported together, one line each", () => {

@@ -84,6 +84,8 @@ export interface ConnectOptions {
   readonly components?: readonly string[];
   /** Replace or (by `undefined`) remove headers before the request is signed. */
   readonly headers?: Readonly<Record<string, string | undefined>>;
+  /** Connects by TLS, trusting whom this trusts. */
+  readonly tlsClient?: Deno.HttpClient;
 }
 
 /** A fresh nonce. */
@@ -173,8 +175,9 @@ export class WireClient implements AsyncDisposable {
     const { id = crypto.randomUUID() } = options;
     const authority = `127.0.0.1:${addr.port}`;
     const headers = await requestHeaders(authority, { ...options, id });
-    const url = `ws://${authority}${options.target ?? ENDPOINT}`;
-    const socket = new WebSocket(url, { headers });
+    const scheme = options.tlsClient === undefined ? "ws" : "wss";
+    const url = `${scheme}://${authority}${options.target ?? ENDPOINT}`;
+    const socket = new WebSocket(url, { headers, client: options.tlsClient });
     const client = new WireClient(id, socket);
     const opened = new Promise<boolean>((resolve) => {
       socket.onopen = () => resolve(true);

@@ -176,15 +176,9 @@ async function start(
       sessionLimits: settings.sessionLimits,
     });
   } catch (error) {
-    const why = describeFailure(error);
-    // There is no class of error for what Deno does not like in a certificate, after our own checks.
-    const isCertificate = tls !== undefined && /certificate|\bkeys?\b/i.test(why);
     throw new SettingsError([
-      isCertificate
-        ? `Cannot use TLS_CERT_FILE and TLS_KEY_FILE: expected a certificate of version 3, as public ` +
-          `authorities make them, and its key (${why})`
-        : `Cannot listen on HOST ${settings.host}, PORT ${settings.port}: expected an address of ` +
-          `this machine and a port that is free (${why})`,
+      `Cannot listen on HOST ${settings.host}, PORT ${settings.port}: expected an address of this ` +
+      `machine and a port that is free (${describeFailure(error)})`,
     ]);
   }
   return {

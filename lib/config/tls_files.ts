@@ -8,6 +8,7 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
+import { describeFailure } from "./describe_failure.ts";
 import { type PemBlock, readPemFile } from "./pem_file.ts";
 import { SettingsError } from "./settings.ts";
 
@@ -61,8 +62,22 @@ export async function loadTlsFiles(certFile: string, keyFile: string): Promise<T
         : "Use the two files that were made together"),
     ]);
   }
+  const files = { cert: chain.map(({ text }) => text).join(""), key: key.text };
+  tryOut(files);
   warnOfDoubts(chain, certFile);
-  return { cert: chain.map(({ text }) => text).join(""), key: key.text };
+  return files;
+}
+
+/** What Deno does not like is told here, not as an address that can't be listened on. */
+function tryOut(files: TlsFiles): void {
+  try {
+    Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...files }).close();
+  } catch (error) {
+    throw new SettingsError([
+      "Cannot use TLS_CERT_FILE and TLS_KEY_FILE: expected a certificate of version 3, as public " +
+      `authorities make them, and its key (${describeFailure(error)})`,
+    ]);
+  }
 }
 
 interface ChainLink {

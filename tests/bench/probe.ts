@@ -1,0 +1,117 @@
+/**
+ * One connection to a server that is measured: sends text, and takes the time until the next text
+ * comes. Checks little, because what it does is measured too: `WireClient` is what tests use.
+ */
+import {
+  duration,
+  ENDPOINT,
+  openParameters,
+  requestHeaders,
+  STEREO,
+} from "../helpers/wire_client.ts";
+
+/** 100 ms of stereo. */
+export const FRAME: Uint8Array<ArrayBuffer> = new Uint8Array(1600).fill(0xff);
+const FRAME_SAMPLES = 800;
+
+/**
+ * How long to wait between a frame and a ping: Deno's client holds a small message back until the
+ * one before is acknowledged, 40 ms at most.
+ */
+export const PING_AFTER_FRAME_MS = 60;
+
+/** How long a session may wait for an answer. */
+const TIMEOUT_MS = 10_000;
+
+/** Waits for one answer at a time. */
+export class Probe {
+  /** When it began to connect, by `performance.now()`. */
+  readonly startedMs: number;
+  readonly #socket: WebSocket;
+  readonly #id: string;
+  readonly #ended = Promise.withResolvers<void>();
+  #seq = 0;
+  #serverseq = 0;
+  #samples = 0;
+  #answer: PromiseWithResolvers<number> | undefined;
+
+  private constructor(socket: WebSocket, id: string, startedMs: number) {
+    this.#socket = socket;
+    this.#id = id;
+    this.startedMs = startedMs;
+    socket.onmessage = ({ data }) => this.#receive(data, performance.now());
+    socket.onerror = (event) => event.preventDefault();
+    socket.onclose = () => {
+      this.#answer?.reject(new Error("The connection ended before the answer"));
+      this.#ended.resolve();
+    };
+  }
+
+  /** Connects by a signed request; the time of the signature does not count. */
+  static async connect(url: URL): Promise<Probe> {
+    const id = crypto.randomUUID();
+    const headers = await requestHeaders(url.host, { id, target: ENDPOINT });
+    const startedMs = performance.now();
+    const socket = new WebSocket(url, { headers });
+    const probe = new Probe(socket, id, startedMs);
+    await new Promise<void>((resolve, reject) => {
+      socket.onopen = () => resolve();
+      void probe.#ended.promise.then(() => reject(new Error(`Cannot connect to ${url}`)));
+    });
+    return probe;
+  }
+
+  /** The time to `opened`, milliseconds. */
+  open(): Promise<number> {
+    return this.#ask("open", openParameters({ media: [STEREO] }));
+  }
+
+  /** The time to `pong`, milliseconds. */
+  ping(): Promise<number> {
+    return this.#ask("ping", {});
+  }
+
+  /** Sends 100 ms of audio. */
+  sendFrame(): void {
+    this.#socket.send(FRAME);
+    this.#samples += FRAME_SAMPLES;
+  }
+
+  /** Ends the session, and the connection. */
+  async close(): Promise<void> {
+    await this.#ask("close", { reason: "end" });
+    this.#socket.close();
+    await this.#ended.promise;
+  }
+
+  async #ask(type: string, parameters: unknown): Promise<number> {
+    const text = JSON.stringify({
+      version: "2",
+      id: this.#id,
+      type,
+      seq: ++this.#seq,
+      serverseq: this.#serverseq,
+      position: duration(this.#samples),
+      parameters,
+    });
+    const answer = Promise.withResolvers<number>();
+    this.#answer = answer;
+    const timer = setTimeout(() => answer.reject(new Error(`No answer to ${type}`)), TIMEOUT_MS);
+    const sentMs = performance.now();
+    this.#socket.send(text);
+    try {
+      return await answer.promise - sentMs;
+    } finally {
+      clearTimeout(timer);
+      this.#answer = undefined;
+    }
+  }
+
+  #receive(data: unknown, nowMs: number): void {
+    if (typeof data !== "string") return;
+    this.#serverseq++;
+    const { type } = JSON.parse(data);
+    if (type === "disconnect") this.#answer?.reject(new Error(`The server ended it: ${data}`));
+    else this.#answer?.resolve(nowMs);
+  }
+}

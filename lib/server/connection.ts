@@ -179,9 +179,11 @@ export class Connection implements Ticking {
     const { socket, maxBufferedBytes } = this.#parts;
     const { bufferedAmount } = socket;
     if (bufferedAmount <= maxBufferedBytes || this.#isOver) return;
-    // Not everything can be stopped: an app's last events go out before `closed`.
-    if (bufferedAmount > 2 * maxBufferedBytes) return this.hangUp();
-    if (this.#isTooSlow) return;
+    if (this.#isTooSlow) {
+      // Not everything was stopped: an app's last events go out before `closed`.
+      if (bufferedAmount > 2 * maxBufferedBytes) this.hangUp();
+      return;
+    }
     this.#isTooSlow = true;
     log.warning("The client of {sessionId} does not read: {bufferedAmount} bytes wait for it", {
       ...this.#context,

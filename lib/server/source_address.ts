@@ -19,7 +19,10 @@ export function sourceAddressOf(peer: string, header: string | null): string {
   return networkOf(said) ?? networkOf(peer) ?? peer;
 }
 
-function networkOf(address: string): string | undefined {
+function networkOf(text: string): string | undefined {
+  // Some proxies add the port, which changes with each connection.
+  const [, bracketed, dotted] = /^\[([^\]]+)\](?::\d+)?$|^([\d.]+):\d+$/.exec(text) ?? [];
+  const address = bracketed ?? dotted ?? text;
   if (isIPv4(address)) return address;
   const [plain = ""] = address.split("%", 1);
   if (!isIPv6(plain)) return undefined;

@@ -9,8 +9,8 @@ import { withDeadline } from "../app/deadline.ts";
 
 const log = getLogger(["audiohook", "server"]);
 
-/** How long to wait before listening again. */
-const RETRY_MS = 500;
+/** How long to wait before listening again; longer each time, as each failure costs some memory. */
+const [FIRST_RETRY_MS, LAST_RETRY_MS] = [500, 5_000];
 /** After such a time without a failure, the next one is news. */
 const CALM_MS = 60_000;
 /** Where and how to listen. */
@@ -33,6 +33,7 @@ export class Listener {
   #server: Deno.HttpServer<Deno.NetAddr>;
   #isStopping = false;
   #failedMs = -Infinity;
+  #retryMs = FIRST_RETRY_MS;
 
   /**
    * Listens.
@@ -89,6 +90,7 @@ export class Listener {
   async #listenAgain(failure: unknown): Promise<void> {
     const nowMs = performance.now();
     if (nowMs > this.#failedMs + CALM_MS) {
+      this.#retryMs = FIRST_RETRY_MS;
       log.error(
         "No new connections can be accepted: too many are open (see ulimit -n); trying again",
         { error: failure },
@@ -96,7 +98,8 @@ export class Listener {
     }
     this.#failedMs = nowMs;
     while (!this.#isStopping) {
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await new Promise((resolve) => setTimeout(resolve, this.#retryMs));
+      this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
       if (this.#isStopping) return;
       try {
         this.#server = this.#listen(this.#options.port);

@@ -20,6 +20,7 @@ import {
   type Media,
   sameMedia,
   SAMPLE_RATE,
+  takesPlayback,
 } from "./media.ts";
 import { MessageExchange } from "./message_exchange.ts";
 import { RemoteProtocolError } from "./protocol_error.ts";
@@ -233,13 +234,14 @@ export class ClientSession {
     // We closed while it was on its way.
     if (this.#exchange.state === "closing") return false;
     return this.#guard(nowMs, () => {
-      if (!this.#exchange.mayReceive("audio") || this.#media?.channels.length !== 1) {
+      const media = this.#media;
+      if (!this.#exchange.mayReceive("audio") || !takesPlayback(media)) {
         throw new RemoteProtocolError("Unexpected audio", { code: 415 });
       }
       if (frame.length > MAX_AUDIO_FRAME_BYTES) {
         throw new RemoteProtocolError("Audio frame is too large", { code: 413 });
       }
-      if (frame.length % bytesPerSampleFrame(this.#media) !== 0) {
+      if (frame.length % bytesPerSampleFrame(media) !== 0) {
         throw new RemoteProtocolError("Audio frame has part of a sample");
       }
     });

@@ -54,6 +54,11 @@ export function sameMedia(one: MediaOffer, other: MediaOffer): boolean {
 
 const MEDIA_FIELDS = ["type", "format", "channels", "rate"] as const;
 
+/** Tells whether the client plays audio of ours to the caller (protocol section 15). */
+export function takesPlayback(media: Media | undefined): media is Media {
+  return media?.channels.length === 1 && media.channels[0] === "external";
+}
+
 /** Bytes of one sample of one channel. */
 export function bytesPerSample(media: Media): 1 | 2 {
   return media.format === "PCMU" ? 1 : 2;

@@ -7,7 +7,7 @@
  */
 import type { EventEntity } from "./entities.ts";
 import { EntityQueue } from "./entity_queue.ts";
-import type { Media } from "./media.ts";
+import { type Media, takesPlayback } from "./media.ts";
 import type { MessageExchange } from "./message_exchange.ts";
 import { PlaybackQueue } from "./playback_queue.ts";
 import { LocalProtocolError } from "./protocol_error.ts";
@@ -90,7 +90,7 @@ export class ServerOutbox {
    * @throws {LocalProtocolError} If it is no bot's session; see also {@link PlaybackQueue.add}.
    */
   play(frame: Uint8Array, media: Media | undefined, nowMs: number): void {
-    if (media?.channels.length !== 1 || media.channels[0] !== "external") {
+    if (!takesPlayback(media)) {
       throw new LocalProtocolError(
         "Cannot play audio: only a session with just the external channel takes any",
       );

@@ -62,7 +62,7 @@ export class ClientSessionDriver extends SessionDriver<ClientSession> {
   protected override receiveAudio(frame: Uint8Array): void {
     const isPlayed = this.session.receiveAudio(frame, this.nowMs);
     if (!isPlayed) return;
-    assertEquals(this.session.media?.channels.length, 1);
+    assertEquals(this.session.media?.channels, ["external"]);
     this.reached.add("accepted audio");
   }
 

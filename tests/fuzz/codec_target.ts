@@ -9,8 +9,8 @@ import {
   decodeServerText,
   encodeText,
   LocalProtocolError,
-  MAX_RECEIVED_TEXT_BYTES,
   MAX_SENT_TEXT_BYTES,
+  TEXT_LIMITS,
 } from "../../lib/protocol/mod.ts";
 import {
   agentAssistEntity,
@@ -124,7 +124,7 @@ function run(input: CodecInput, tally: Tally): void {
     default:
       throw new Error(`a text is of no known kind: ${decoded satisfies never}`);
   }
-  if (text.length > MAX_RECEIVED_TEXT_BYTES) assertEquals(decoded.kind, "invalid");
+  if (text.length > TEXT_LIMITS.maxTextBytes) assertEquals(decoded.kind, "invalid");
 }
 
 export const codecTarget: FuzzTarget<CodecInput> = {

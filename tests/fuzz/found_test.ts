@@ -16,23 +16,29 @@ async function askAndLeave(server: TestServer): Promise<void> {
   await socket.request(ENDPOINT, { Host: server.authority, ...HANDSHAKE, ...headers });
 }
 
-// `Deno.serve` waits for ever for such a connection when it is asked to shut down.
-Deno.test.ignore("found: a server stops although a client left during the upgrade", async () => {
-  const server = await TestServer.start({
-    sessionLimits: { openTimeoutMs: 500, closeTimeoutMs: 200 },
-  });
-  try {
-    // Whether the request was taken before the end of the connection was seen is a matter of luck.
-    for (let i = 0; i < 10; i++) await askAndLeave(server);
-    await until(() => server.server.connectionCount === 0, "end of all connections");
-  } finally {
-    await within(server.stop(), "end of the server", 5000);
-  }
-  assertEquals(server.server.connectionCount, 0);
+Deno.test({
+  name: "found: a server stops although a client left during the upgrade",
+  // Deno never ends the upgrade of such a client; main_resilience_test.ts has the whole program.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const server = await TestServer.start({
+      sessionLimits: { openTimeoutMs: 500, closeTimeoutMs: 200 },
+    });
+    try {
+      // Whether the request was taken before the end of the connection was seen is a matter of luck.
+      for (let i = 0; i < 10; i++) await askAndLeave(server);
+      await until(() => server.server.connectionCount === 0, "end of all connections");
+    } finally {
+      await within(server.stop(), "end of the server", 5000);
+    }
+    assertEquals(server.server.connectionCount, 0);
+    assertEquals(server.server.socketCount, 0);
+  },
 });
 
 // Audio goes to the caller only in a session of the external channel (protocol section 15).
-Deno.test.ignore("found: a client takes no audio in a session of the internal channel", () => {
+Deno.test("found: a client takes no audio in a session of the internal channel", () => {
   const server = new WireServer(new ClientSession({ id: SESSION_ID }));
   server.session.open(openParameters({ media: [INTERNAL] }) as unknown as OpenParameters, 0);
   server.receive();

@@ -7,9 +7,9 @@ import { SentFrames } from "../helpers/protocol_wire.ts";
 
 /**
  * How a client leaves: when all is said, with what it was sent unread (which resets the connection),
- * at any moment, or without waiting for any answer.
+ * or at any moment after the first answer. Before that, Deno would keep its descriptor for ever.
  */
-export type Leaving = "finish" | "reset" | "drop" | "leave early";
+export type Leaving = "finish" | "reset" | "drop";
 
 /** What a connection sends. */
 export interface Sending {
@@ -142,10 +142,6 @@ export async function tryConnection(port: number, sending: Sending): Promise<str
 
 async function talk(conn: Deno.TcpConn, sending: Sending): Promise<string[]> {
   const { head, frames, leaving } = sending;
-  if (leaving === "leave early") {
-    await writeAll(conn, [head, ...frames]);
-    return [leaving];
-  }
   const answer = new Answer(conn, leaving === "reset");
   await writeAll(conn, [head]);
   if (answer.isEmpty) await answer.more(isComplete(head) ? PATIENCE_MS / 2 : SOON_MS);

@@ -38,7 +38,7 @@ export const LIMIT_SCHEMAS = {
   MAX_AUDIO_FRAMES_PER_SECOND: wholeNumber(1, 100_000).prefault("500"),
   MAX_AUDIO_AHEAD_SECONDS: wholeNumber(1, 31 * 24 * 3600).prefault("60"),
   // Below that, one message could be too much.
-  MAX_BUFFERED_BYTES: wholeNumber(65_536, 1024 * MIB).prefault("1048576"),
+  MAX_BUFFERED_BYTES: wholeNumber(65_536, 1024 * MIB).prefault("4194304"),
   OPEN_TIMEOUT_MS: wholeNumber(100, HOUR_MS).prefault("10000"),
   CLOSE_TIMEOUT_MS: wholeNumber(100, HOUR_MS).prefault("5000"),
   HANGUP_TIMEOUT_MS: wholeNumber(100, HOUR_MS).prefault("5000"),

@@ -29,6 +29,7 @@ export class ClientPace {
   #messages: TokenBucket;
   #frames: TokenBucket;
   readonly #samples: TokenBucket;
+  #hasForgiven = false;
 
   constructor(limits: ClientPaceLimits, nowMs: number) {
     this.#limits = limits;
@@ -63,9 +64,16 @@ export class ClientPace {
     throw new RemoteProtocolError(info, { code: 429 });
   }
 
-  /** Counts messages and frames anew: what is under way was sent before the client was told. */
-  forgive(nowMs: number): void {
+  /**
+   * Counts messages and frames anew, once: what is under way was sent before the client was told.
+   *
+   * @returns Whether it was the first time.
+   */
+  forgive(nowMs: number): boolean {
+    if (this.#hasForgiven) return false;
+    this.#hasForgiven = true;
     this.#messages = new TokenBucket(this.#limits.receivedTextRate, nowMs);
     this.#frames = new TokenBucket(this.#limits.receivedAudioRate, nowMs);
+    return true;
   }
 }

@@ -384,10 +384,9 @@ export class ServerSession {
     return !this.#stream.pauses.flowing;
   }
 
-  /** More came than any client needs to send. One that goes on after `disconnect` is hung up on. */
+  /** More came than any client needs to send. One that goes on so is hung up on. */
   #onFlood(info: string, nowMs: number): void {
-    if (this.#exchange.maySend("disconnect")) {
-      this.#pace.forgive(nowMs);
+    if (this.#pace.forgive(nowMs)) {
       return this.#fault(new RemoteProtocolError(info, { code: 429 }), nowMs);
     }
     this.#hasGivenUp = true;

@@ -149,7 +149,12 @@ export class AppGroup {
    * @returns What they have for the call flow; of two values of one name, the later app's.
    */
   close(end: CallEnd): Promise<OutputVariables | undefined> {
-    return this.#closing ??= this.#closeAll(end);
+    if (this.#closing !== undefined) return this.#closing;
+    // First of all: what an app does while it closes may bring us here again.
+    const { promise, resolve } = Promise.withResolvers<OutputVariables | undefined>();
+    this.#closing = promise;
+    resolve(this.#closeAll(end));
+    return promise;
   }
 
   async #open(member: Member, call: Call): Promise<void> {

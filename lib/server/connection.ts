@@ -80,10 +80,11 @@ export class Connection implements Ticking {
     socket.onopen = () => this.#guard(() => this.#pump());
     socket.onclose = () => {
       this.#released.resolve();
+      // Deno holds on to the socket for a while, and must not hold on to us by it.
+      socket.onmessage = socket.onopen = socket.onclose = null;
       this.#guard(() => this.#end());
     };
-    // `close` follows; the error itself says no more than that.
-    socket.onerror = (event) => event.preventDefault();
+    socket.onerror = ignoreError;
     ticker.add(this);
   }
 
@@ -118,6 +119,7 @@ export class Connection implements Ticking {
   /** Time has passed. */
   tick(nowMs: number): void {
     this.#guard(() => {
+      this.#checkBuffer();
       if (nowMs >= this.#parts.session.deadlineMs) {
         this.#parts.session.tick(nowMs);
         this.#pump();
@@ -171,10 +173,12 @@ export class Connection implements Ticking {
       if (typeof frame === "string") this.#unreported.push(frame);
     }
     this.#reportSent();
-    this.#checkBuffer();
   }
 
-  /** A client that doesn't read is asked to go; then, little can follow. */
+  /**
+   * A client that doesn't read is asked to go. Looked at from time to time, not when something was
+   * sent: at that moment, all of it waits, however fast the client reads.
+   */
   #checkBuffer(): void {
     const { socket, maxBufferedBytes } = this.#parts;
     const { bufferedAmount } = socket;
@@ -365,6 +369,11 @@ export class Connection implements Ticking {
       this.#pump();
     });
   }
+}
+
+/** `close` follows; the error itself says no more than that. */
+function ignoreError(event: Event): void {
+  event.preventDefault();
 }
 
 /** A copy: a part of a string would keep the whole of it in memory. */

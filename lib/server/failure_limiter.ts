@@ -61,8 +61,12 @@ export class FailureLimiter {
   /** An address failed. */
   fail(address: string, nowMs: number): FailureCount {
     if (this.#perMinute === 0) return "within";
+    const known = this.#entries.get(address);
+    // To the end of the order, and out of the way of what is forgotten.
+    this.#entries.delete(address);
     this.#forget(nowMs);
-    const entry = this.#entries.get(address) ?? {
+    const isCalm = known === undefined || known.failedMs <= nowMs - WINDOW_MS;
+    const entry = !isCalm ? known : {
       bucket: new TokenBucket(
         { perSecond: this.#perMinute / 60, burst: this.#perMinute },
         nowMs,
@@ -70,8 +74,6 @@ export class FailureLimiter {
       failedMs: nowMs,
       reachedMs: -Infinity,
     };
-    // To the end of the order.
-    this.#entries.delete(address);
     this.#entries.set(address, entry);
     entry.failedMs = nowMs;
     if (entry.bucket.tryTake(nowMs)) return "within";

@@ -64,7 +64,7 @@ export interface ServerOptions {
   readonly clientAddressHeader?: string;
   /** The most connections at a time, each of a session; 5,000 by default. Then it answers 503. */
   readonly maxSessions?: number;
-  /** What may wait for a client that doesn't read, in bytes; 1 MiB by default. */
+  /** What may wait for a client that doesn't read, in bytes; 4 MiB by default. */
   readonly maxBufferedBytes?: number;
   /** How long apps may take. */
   readonly appTimeouts?: Partial<AppTimeouts>;
@@ -139,7 +139,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
     maxAuthFailuresPerMinute = 30,
     clientAddressHeader,
     maxSessions = 5_000,
-    maxBufferedBytes = 1024 * 1024,
+    maxBufferedBytes = 4 * 1024 * 1024,
     sessionLimits,
   } = options;
   checkLanguages(apps);

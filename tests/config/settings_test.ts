@@ -47,7 +47,7 @@ Deno.test("settings: every default, when no variable is set", () => {
     clientAddressHeader: undefined,
     maxAuthFailuresPerMinute: 30,
     maxSessions: 5000,
-    maxBufferedBytes: 1_048_576,
+    maxBufferedBytes: 4_194_304,
     sessionLimits: {
       maxTextBytes: 65_535,
       maxJsonDepth: 64,

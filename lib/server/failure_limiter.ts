@@ -65,8 +65,7 @@ export class FailureLimiter {
     // To the end of the order, and out of the way of what is forgotten.
     this.#entries.delete(address);
     this.#forget(nowMs);
-    const isCalm = known === undefined || known.failedMs <= nowMs - WINDOW_MS;
-    const entry = !isCalm ? known : {
+    const entry = known ?? {
       bucket: new TokenBucket(
         { perSecond: this.#perMinute / 60, burst: this.#perMinute },
         nowMs,

@@ -1,36 +1,10 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { SERVER_SESSION_LIMITS } from "../../lib/protocol/mod.ts";
-import {
-  parseSettings,
-  SETTING_NAMES,
-  type SettingName,
-  type Settings,
-  SettingsError,
-  type Surroundings,
-} from "../../lib/config/settings.ts";
+import { SETTING_NAMES, type SettingName, SettingsError } from "../../lib/config/settings.ts";
+import { parse, problemsOf } from "../helpers/settings.ts";
 
 const SECRET = "c2VjcmV0LXRoYXQtbXVzdC1ub3QtbGVhaw==";
-
-type Variables = Partial<Record<SettingName, string>>;
-
-function parse(variables: Variables, surroundings: Partial<Surroundings> = {}): Settings {
-  const values = new Map(Object.entries(variables));
-  return parseSettings((name) => values.get(name), {
-    readTextFile: (path) => {
-      throw new Deno.errors.NotFound(`unexpected read of ${path}`);
-    },
-    stdoutIsTerminal: false,
-    ...surroundings,
-  });
-}
-
-function problemsOf(
-  variables: Variables,
-  surroundings: Partial<Surroundings> = {},
-): readonly string[] {
-  return assertThrows(() => parse(variables, surroundings), SettingsError).problems;
-}
 
 Deno.test("settings: every default, when no variable is set", () => {
   assertEquals(parse({}), {
@@ -217,6 +191,11 @@ const BAD_VALUES: readonly { name: SettingName; values: readonly string[]; messa
     name: "AUTH_FAILURE_DELAY_MS",
     values: ["10001", "-1", "0.5", "500ms"],
     message: "expected a whole number from 0 to 10000",
+  },
+  {
+    name: "CLIENT_ADDRESS_HEADER",
+    values: ["X Forwarded For", " X-Real-IP", "X-Real-IP:", "X_Real_IP", "Ä", "x".repeat(65)],
+    message: "expected the name of a header, such as X-Forwarded-For",
   },
 ];
 

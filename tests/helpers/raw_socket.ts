@@ -30,6 +30,18 @@ export const HANDSHAKE: Readonly<Record<string, string>> = {
   "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 };
 
+/** The bytes of a client's frame. */
+export function maskedFrame(opcode: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+  const size = payload.length;
+  const head = size < 126
+    ? [0x80 | size]
+    : size < 65_536
+    ? [0x80 | 126, size >> 8, size & 0xFF]
+    : [0x80 | 127, 0, 0, 0, 0, size >>> 24, (size >> 16) & 0xFF, (size >> 8) & 0xFF, size & 0xFF];
+  // A mask of zeros leaves the payload as it is.
+  return new Uint8Array([0x80 | opcode, ...head, 0, 0, 0, 0, ...payload]);
+}
+
 /** A TCP connection that speaks as it is told. By node:net, because Deno's own can't reset. */
 export class RawSocket implements AsyncDisposable {
   readonly #socket: Socket;
@@ -75,8 +87,12 @@ export class RawSocket implements AsyncDisposable {
     headers: Readonly<Record<string, string>>,
     method = "GET",
   ): Promise<void> {
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    await this.write(`${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`);
+    await this.write(requestHead(target, headers, method));
+  }
+
+  /** Waits until the server says anything. */
+  async answer(): Promise<void> {
+    if (!await this.#more()) throw new Error("The connection ended without an answer");
   }
 
   /** Reads an answer. */
@@ -99,14 +115,7 @@ export class RawSocket implements AsyncDisposable {
 
   /** Sends a frame, masked as a client has to. */
   async sendFrame(opcode: number, payload: Uint8Array): Promise<void> {
-    const size = payload.length;
-    const head = size < 126
-      ? [0x80 | size]
-      : size < 65_536
-      ? [0x80 | 126, size >> 8, size & 0xFF]
-      : [0x80 | 127, 0, 0, 0, 0, size >>> 24, (size >> 16) & 0xFF, (size >> 8) & 0xFF, size & 0xFF];
-    // A mask of zeros leaves the payload as it is.
-    await this.write(new Uint8Array([0x80 | opcode, ...head, 0, 0, 0, 0, ...payload]));
+    await this.write(maskedFrame(opcode, payload));
   }
 
   sendText(text: string): Promise<void> {
@@ -200,6 +209,32 @@ export class RawSocket implements AsyncDisposable {
     this.#hasEnded = true;
     this.#onChange();
   }
+}
+
+/**
+ * Sends these bytes one after the other, each when the server has said something to the one before,
+ * and then resets the TCP connection, as the system of a client does that has crashed.
+ */
+export async function sendAndReset(
+  port: number,
+  ...parts: readonly (string | Uint8Array)[]
+): Promise<void> {
+  await using socket = await RawSocket.connect(port);
+  for (const part of parts) {
+    await socket.write(part);
+    await socket.answer();
+  }
+  socket.reset();
+}
+
+/** The head of a request without a body, exactly as given. */
+export function requestHead(
+  target: string,
+  headers: Readonly<Record<string, string>>,
+  method = "GET",
+): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`;
 }
 
 /** One request on a connection of its own. */

@@ -12,14 +12,13 @@ import { Keyring } from "../../lib/protocol/keyring.ts";
 import { type AudioHookServer, type ServerOptions, startServer } from "../../lib/server/mod.ts";
 import { FileRecordingStore, type RecordingStore } from "../../lib/storage/mod.ts";
 import { until, within } from "./deadline.ts";
-import { HANDSHAKE, RawSocket } from "./raw_socket.ts";
+import { upgrade } from "./knock.ts";
+import type { RawSocket } from "./raw_socket.ts";
 import { readIfExists, TempDir } from "./temp_dir.ts";
 import {
   API_KEY,
   type ConnectOptions,
-  ENDPOINT,
   type Json,
-  requestHeaders,
   SECRET,
   UNSIGNED_KEY,
   WireClient,
@@ -101,16 +100,8 @@ export class TestServer implements AsyncDisposable {
   }
 
   /** A session over bare TCP, just upgraded. */
-  async connectRaw(id: string): Promise<RawSocket> {
-    const socket = await RawSocket.connect(this.addr.port);
-    const headers = await requestHeaders(this.authority, { id });
-    await socket.request(ENDPOINT, { Host: this.authority, ...HANDSHAKE, ...headers });
-    const { status } = await socket.response();
-    if (status !== 101) {
-      socket.drop();
-      throw new Error(`The connection was refused: ${status}`);
-    }
-    return socket;
+  connectRaw(id: string): Promise<RawSocket> {
+    return upgrade(this, { id });
   }
 
   /** Settles when no connection is left. */

@@ -176,3 +176,111 @@ Deno.test("session: a tick at any other time is harmless", () => {
   assertEquals(client.receive(), []);
   assertEquals(client.events(), []);
 });
+
+// --- Silence during a pause ----------------------------------------------------------------------
+
+/** A session that is paused since 0 ms, by the client or by us, as the client confirmed. */
+function openPaused(by: "client" | "server" | "both" | "start"): WireClient {
+  const client = open({ media: offer(STEREO), startPaused: by === "start" }, {}, TIMES);
+  if (by === "server" || by === "both") client.session.pause(0);
+  client.receive();
+  client.send("paused");
+  if (by === "both") client.send("paused");
+  client.events();
+  return client;
+}
+
+for (const by of ["client", "server", "both", "start"] as const) {
+  Deno.test(`session: during a pause (${by}), only a ping is a sign of life`, () => {
+    const client = openPaused(by);
+    assertEquals(client.session.deadlineMs, 3000);
+    client.nowMs = 1000;
+    client.send("paused");
+    client.send("dtmf", { digit: "1" });
+    client.send("update", { language: "es" });
+    client.send("of_tomorrow");
+    client.send("discarded", { start: "PT0S", discarded: "PT0S" });
+    assertEquals(client.session.deadlineMs, 3000);
+    client.nowMs = 2000;
+    client.send("ping");
+    client.receive();
+    client.events();
+    assertEquals(client.session.deadlineMs, 5000);
+    assertNothingBefore(client, 5000);
+    const { parameters } = client.receiveOne("disconnect");
+    assertEquals(parameters.reason, "error");
+    assertEquals(parameters.info, 'No "ping" was received during the pause within 3000 ms');
+    client.events();
+    assertNothingBefore(client, 9000);
+    assertHangup(client);
+  });
+}
+
+Deno.test("session: a pause begins and ends with a sign of life", () => {
+  const client = open({ media: offer(STEREO) }, {}, TIMES);
+  client.nowMs = 1000;
+  client.send("paused");
+  assertEquals(client.session.deadlineMs, 4000);
+  client.nowMs = 2000;
+  client.send("resumed", { start: "PT0S", discarded: "PT1S" });
+  assertEquals(client.session.deadlineMs, 5000);
+  client.nowMs = 3000;
+  client.audio(1600);
+  assertEquals(client.session.deadlineMs, 6000);
+});
+
+Deno.test("session: until the client knows of our pause, its audio is a sign of life", () => {
+  const client = open({ media: offer(STEREO) }, {}, TIMES);
+  client.session.pause(0);
+  client.receive();
+  client.nowMs = 1000;
+  assertEquals(client.audio(1600), 0);
+  assertEquals(client.session.deadlineMs, 4000);
+});
+
+Deno.test("session: a client that pings lives through a pause of a day", () => {
+  const client = openPaused("both");
+  while (client.nowMs < 86_400_000) {
+    client.advanceTo(client.nowMs + 2500);
+    client.send("ping");
+    client.receiveOne("pong");
+  }
+  assertEquals(client.session.state, "open");
+});
+
+Deno.test("session: audio that comes while paused does not keep the session alive", () => {
+  const client = openPaused("client");
+  client.nowMs = 1000;
+  assertEquals(client.audio(1600), -1);
+  // It breaks the protocol: the client has to go, and audio does not put that off.
+  client.receiveOne("disconnect");
+  client.events();
+  client.nowMs = 3000;
+  client.audio(1600);
+  assertEquals(client.session.deadlineMs, 5000);
+});
+
+Deno.test("session: each time that is over is told by what did not come, and within what time", () => {
+  const infoOf = (client: WireClient): unknown => {
+    const info = client.receive().filter(isMessage).at(-1)?.parameters.info;
+    return info ?? client.events().map((event) => "info" in event ? event.info : event.type).at(-1);
+  };
+  const idle = connect(TIMES);
+  idle.session.tick(1000);
+  assertEquals(infoOf(idle), 'No "open" was received within 1000 ms');
+  idle.session.tick(5000);
+  assertEquals(infoOf(idle), 'No "close" within 4000 ms');
+  const opening = connect(TIMES);
+  opening.send("open", openParameters());
+  opening.session.tick(2000);
+  assertEquals(infoOf(opening), "The session could not be opened within 2000 ms");
+  const silent = open({}, {}, TIMES);
+  silent.session.tick(3000);
+  assertEquals(infoOf(silent), "Nothing was received within 3000 ms");
+  const closed = open({}, {}, TIMES);
+  closed.send("close", { reason: "end" });
+  closed.session.closed(undefined, 0);
+  closed.receive();
+  closed.session.tick(6000);
+  assertEquals(infoOf(closed), "The client did not end the connection within 6000 ms");
+});

@@ -1,8 +1,9 @@
 /**
  * Who may connect, over real sockets (protocol sections 2 and 3, and the routes of the issue).
  */
-import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { assert, assertEquals, assertGreaterOrEqual, assertRejects } from "@std/assert";
+import { knock, knockWith } from "../helpers/knock.ts";
+import { LogRecords } from "../helpers/log_records.ts";
 import { HANDSHAKE, rawRequest, type RawResponse, RawSocket } from "../helpers/raw_socket.ts";
 import { TestApp } from "../helpers/test_app.ts";
 import { TestServer } from "../helpers/test_server.ts";
@@ -20,27 +21,6 @@ import {
 
 const NOBODY = new Uint8Array();
 const now = () => Math.floor(Date.now() / 1000);
-
-/** A connection request over bare TCP, with these headers and no others. */
-function knock(
-  server: TestServer,
-  headers: Readonly<Record<string, string>>,
-  target = ENDPOINT,
-  host = server.authority,
-): Promise<RawResponse> {
-  return rawRequest(server.addr.port, target, { Host: host, ...HANDSHAKE, ...headers });
-}
-
-/** Signs, and lets a test spoil what was signed. */
-async function knockWith(
-  server: TestServer,
-  options: ConnectOptions = {},
-  spoil: (headers: Record<string, string>) => void = () => {},
-): Promise<RawResponse> {
-  const headers = await requestHeaders(server.authority, options);
-  spoil(headers);
-  return await knock(server, headers, options.target);
-}
 
 /** Everything of a response that may not tell one refusal from another. */
 function face({ status, headers, body }: RawResponse): unknown {
@@ -558,16 +538,9 @@ Deno.test("authority: the public one takes the place of the Host", async () => {
 });
 
 Deno.test("log: a refusal's reason goes to the log; keys, secrets and headers never do", async () => {
-  const records: LogRecord[] = [];
-  await configure({
-    sinks: { memory: (record) => records.push(record) },
-    loggers: [
-      { category: ["logtape"], lowestLevel: "error" },
-      { category: ["audiohook"], lowestLevel: "trace", sinks: ["memory"] },
-    ],
-  });
+  await using logs = await LogRecords.watch();
   const sent: string[] = [API_KEY, SECRET.toBase64(), new TextDecoder().decode(SECRET)];
-  try {
+  {
     await using server = await TestServer.start();
     for (const make of Object.values(REFUSALS)) {
       const { options, spoil } = make();
@@ -580,14 +553,10 @@ Deno.test("log: a refusal's reason goes to the log; keys, secrets and headers ne
     await client.open();
     await client.close();
     await server.idle();
-  } finally {
-    await reset();
   }
-  const refusals = records.filter(({ properties }) => typeof properties.reason === "string");
+  const refusals = logs.records.filter(({ properties }) => typeof properties.reason === "string");
   assertGreaterOrEqual(refusals.length, Object.keys(REFUSALS).length);
-  const text = records
-    .map(({ message, rawMessage, properties }) => Deno.inspect([message, rawMessage, properties]))
-    .join("\n");
+  const { text } = logs;
   for (const secret of sent.filter((value) => value.length >= 8)) {
     assert(!text.includes(secret), `the log has ${secret}`);
   }

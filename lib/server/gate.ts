@@ -45,7 +45,8 @@ export class Gate {
   readonly #parts: GateParts;
   readonly #logBucket = new TokenBucket(LOG_RATE, performance.now());
   #unlogged = 0;
-  #held = 0;
+  /** Ends of the delays that are under way. */
+  readonly #held = new Set<() => void>();
 
   /** @param parts Kept for all requests. */
   constructor(parts: GateParts) {
@@ -70,6 +71,11 @@ export class Gate {
     return { outcome: "refused", response: await this.#refuse(result, address, startMs) };
   }
 
+  /** Answers all refusals that are held back, because the server stops. */
+  release(): void {
+    for (const end of this.#held) end();
+  }
+
   async #refuse(
     { reason, error }: Extract<Authentication, { outcome: "refused" }>,
     address: string,
@@ -83,7 +89,7 @@ export class Gate {
         reason,
       });
     }
-    if (count !== "within" || this.#held >= MAX_HELD) {
+    if (count !== "within" || this.#held.size >= MAX_HELD) {
       if (count === "within") {
         this.#log("Refused too many connections at a time: {reason}", { reason });
       }
@@ -93,11 +99,20 @@ export class Gate {
       "Refused a connection: {reason}",
       error === undefined ? { reason } : { reason, error },
     );
-    this.#held++;
-    const restMs = failureDelayMs - (performance.now() - startMs);
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, restMs)));
-    this.#held--;
+    await this.#hold(failureDelayMs - (performance.now() - startMs));
     return new Response(null, { status: STATUS_CODE.Unauthorized });
+  }
+
+  #hold(restMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#held.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, Math.max(0, restMs));
+      this.#held.add(end);
+    });
   }
 
   #tooMany(): Response {

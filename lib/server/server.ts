@@ -274,8 +274,8 @@ export function startServer(options: ServerOptions): AudioHookServer {
       const rest = [...connections];
       for (const connection of rest) connection.hangUp();
       await Promise.all(rest.map((connection) => connection.ended));
-      // Refusals may still be held back.
-      await listener.shutdown(authFailureDelayMs + STRAGGLERS_TIMEOUT_MS);
+      gate.release();
+      await listener.shutdown(STRAGGLERS_TIMEOUT_MS);
     },
   };
 }

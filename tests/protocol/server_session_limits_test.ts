@@ -271,3 +271,24 @@ Deno.test("session: property: a call with history, stalls and pings is never ref
     { numRuns: 30 },
   );
 });
+
+Deno.test("session: a close that is itself one message too many is answered by closed", () => {
+  const client = open({}, {}, { receivedTextRate: { perSecond: 2, burst: 20 } });
+  for (let i = 0; i < 19; i++) client.send("ping");
+  client.receive();
+  client.send("close", { reason: "end" });
+  assertEquals(client.eventTypes(), ["close", "violation"]);
+  client.session.closed(undefined, 0);
+  assertEquals(client.receiveOne("closed").clientseq, client.seq);
+});
+
+Deno.test("session: what is under way when we disconnect is forgiven once", () => {
+  const client = open({}, {}, { receivedTextRate: { perSecond: 2, burst: 20 } });
+  client.session.disconnect("completed", undefined, undefined, 0);
+  client.receive();
+  for (let i = 0; i < 19; i++) client.send("ping");
+  client.send("close", { reason: "disconnect" }, { serverseq: 2 });
+  assertEquals(client.eventTypes(), ["close", "violation"]);
+  client.session.closed(undefined, 0);
+  assertEquals(client.receive().length, 20);
+});

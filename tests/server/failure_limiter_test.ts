@@ -158,3 +158,14 @@ Deno.test("failure limiter: property: it never remembers more than it may", () =
     }
   }));
 });
+
+Deno.test("failure limiter: as many addresses as fit are all limited, however they take turns", () => {
+  const limiter = new FailureLimiter({ perMinute: 2, capacity: 3 });
+  const outcomes: string[] = [];
+  for (let round = 0; round < 4; round++) {
+    for (const address of ["a", "b", "c"]) outcomes.push(limiter.fail(address, round));
+  }
+  assertEquals(outcomes.slice(0, 6), new Array(6).fill("within"));
+  assertEquals(outcomes.slice(6, 9), new Array(3).fill("reached"));
+  assertEquals(outcomes.slice(9), new Array(3).fill("beyond"));
+});

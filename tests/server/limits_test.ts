@@ -121,7 +121,7 @@ Deno.test("limits: behind a proxy, IPv6 counts by /64, and garbage is the proxy'
     [401, 429, 401],
   );
   assertEquals(
-    await statuses(server, from("unknown"), from(undefined), from("203.0.113.1:443")),
+    await statuses(server, from("unknown"), from(undefined), from("203.0.113.1:")),
     [401, 429, 429],
   );
   assertEquals(await statuses(server, from("127.0.0.1")), [429], "the peer of all of them");

@@ -47,6 +47,7 @@ export class RawSocket implements AsyncDisposable {
   readonly #socket: Socket;
   readonly #closed = Promise.withResolvers<void>();
   #received = new Uint8Array();
+  #heard = "";
   #hasEnded = false;
   #failure: Error | undefined;
   #onChange: () => void = () => {};
@@ -72,6 +73,11 @@ export class RawSocket implements AsyncDisposable {
     await connected.promise;
     // Paused until somebody reads: else nothing could be left unread.
     return raw;
+  }
+
+  /** All that was read up to now, as text. */
+  get heard(): string {
+    return this.#heard;
   }
 
   /** Settles when the bytes are on their way; rejects if the connection is gone. */
@@ -198,6 +204,7 @@ export class RawSocket implements AsyncDisposable {
       await within(promise, "TCP read");
       this.#socket.off("readable", resolve);
     }
+    this.#heard += decoder.decode(chunk);
     const joined = new Uint8Array(this.#received.length + chunk.length);
     joined.set(this.#received);
     joined.set(chunk, this.#received.length);

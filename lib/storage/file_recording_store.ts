@@ -25,7 +25,17 @@ export class FileRecordingStore implements RecordingStore {
   /** Makes a new recording. Of several of one session, the second is named `<sessionId>.2`. */
   async create(day: string, sessionId: string): Promise<RecordingFiles> {
     const folder = join(this.#folder, day);
-    await Deno.mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    try {
+      return await this.#createIn(folder, sessionId);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      // The first of a day: for all others, there is no need to ask for the folder.
+      await Deno.mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+      return await this.#createIn(folder, sessionId);
+    }
+  }
+
+  async #createIn(folder: string, sessionId: string): Promise<RecordingFiles> {
     for (let number = 1; number <= MAX_RECORDINGS_PER_SESSION; number++) {
       const location = join(folder, number === 1 ? sessionId : `${sessionId}.${number}`);
       if (await existsAnyOf(location, [".wav", ".wav.part", ".json"])) continue;

@@ -120,7 +120,7 @@ const settingsSchema = z.object(
   clientAddressHeader: values.CLIENT_ADDRESS_HEADER,
   /** Failed authentications of one address in a minute; 0 = any number. */
   maxAuthFailuresPerMinute: values.MAX_AUTH_FAILURES_PER_MINUTE,
-  /** Sessions at a time. */
+  /** Connections at a time. */
   maxSessions: values.MAX_SESSIONS,
   /** What may wait for a client that doesn't read. */
   maxBufferedBytes: values.MAX_BUFFERED_BYTES,

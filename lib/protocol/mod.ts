@@ -23,5 +23,5 @@ export type { GapCause, ServerSessionEvent } from "./server_session_events.ts";
 export * from "./server_session_options.ts";
 export * from "./signature.ts";
 export type { SignedRequest } from "./signature_base.ts";
-export { TokenBucket, type TokenBucketOptions } from "./token_bucket.ts";
+export type { TokenBucketOptions } from "./token_bucket.ts";
 export * from "./transitions.ts";

@@ -28,27 +28,27 @@ export interface ServerTimeouts {
 /** What has to be done because a time is over. */
 export interface Expiry {
   /** Ask the client to go, answer its `close`, or end the connection. */
-  readonly then: "disconnect" | "closed" | "hangup";
+  readonly action: "disconnect" | "closed" | "hangup";
   /** What did not come, and within what time. */
   readonly info: string;
 }
 
 interface StateTimeout {
   readonly limit: keyof ServerTimeouts;
-  readonly then: Expiry["then"];
+  readonly action: Expiry["action"];
   /** What did not come. */
   readonly what: string;
 }
 
-const NO_CLOSE = { limit: "closeTimeoutMs", then: "hangup", what: 'No "close"' } as const;
-const NOT_CLOSED = { limit: "closedTimeoutMs", then: "closed", what: 'No "closed"' } as const;
+const NO_CLOSE = { limit: "closeTimeoutMs", action: "hangup", what: 'No "close"' } as const;
+const NOT_CLOSED = { limit: "closedTimeoutMs", action: "closed", what: 'No "closed"' } as const;
 
 /** `open` has none: there, silence counts. */
 const TIMEOUTS: Readonly<Partial<Record<SessionState, StateTimeout>>> = {
-  idle: { limit: "openTimeoutMs", then: "disconnect", what: 'No "open" was received' },
+  idle: { limit: "openTimeoutMs", action: "disconnect", what: 'No "open" was received' },
   opening: {
     limit: "openedTimeoutMs",
-    then: "disconnect",
+    action: "disconnect",
     what: "The session could not be opened",
   },
   refusing: NO_CLOSE,
@@ -57,7 +57,7 @@ const TIMEOUTS: Readonly<Partial<Record<SessionState, StateTimeout>>> = {
   closing: NOT_CLOSED,
   closed: {
     limit: "hangupTimeoutMs",
-    then: "hangup",
+    action: "hangup",
     what: "The client did not end the connection",
   },
 };
@@ -107,11 +107,11 @@ export class ServerDeadlines {
   expire(isPaused: boolean, nowMs: number): Expiry | undefined {
     if (nowMs < this.#dueMs) return undefined;
     this.#dueMs = Infinity;
-    const { limit, then, what } = TIMEOUTS[this.#state] ?? {
+    const { limit, action, what } = TIMEOUTS[this.#state] ?? {
       limit: "silenceTimeoutMs",
-      then: "disconnect",
+      action: "disconnect",
       what: isPaused ? 'No "ping" was received during the pause' : "Nothing was received",
     };
-    return { then, info: `${what} within ${this.#timeouts[limit]} ms` };
+    return { action, info: `${what} within ${this.#timeouts[limit]} ms` };
   }
 }

@@ -36,6 +36,8 @@ const MAX_RETRY_AFTER_MS = 60_000;
 
 /** The server's side of one session. */
 export class ServerSession {
+  /** Largest text frame that is accepted, in bytes. */
+  readonly maxTextBytes: number;
   readonly #exchange: MessageExchange<"server">;
   readonly #organizationId: string;
   readonly #stream: ReceivedStream;
@@ -52,6 +54,7 @@ export class ServerSession {
   /** Begins when the connection is there: from now on the client has to send `open`. */
   constructor(options: ServerSessionOptions) {
     const limits = { ...SERVER_SESSION_LIMITS, ...options.limits };
+    this.maxTextBytes = limits.maxTextBytes;
     this.#exchange = new MessageExchange("server", options.id, limits);
     this.#stream = new ReceivedStream(limits.maxAudioFrameBytes);
     this.#pace = new ClientPace(limits, options.nowMs);
@@ -133,7 +136,7 @@ export class ServerSession {
    */
   receiveAudio(frame: Uint8Array, nowMs: number): number {
     if (this.#hasGivenUp) return -1;
-    if (!this.#isPaused) this.#deadlines.lifeSign(nowMs);
+    this.#deadlines.lifeSign(nowMs);
     const breach = this.#pace.frame(nowMs);
     if (breach !== undefined) {
       this.#onFlood(breach, nowMs);
@@ -163,7 +166,7 @@ export class ServerSession {
   tick(nowMs: number): void {
     this.#outbox.flush(nowMs);
     const expiry = this.#deadlines.expire(this.#isPaused, nowMs);
-    switch (expiry?.then) {
+    switch (expiry?.action) {
       case "disconnect":
         return this.#fault(new RemoteProtocolError(expiry.info, { code: 408 }), nowMs);
       case "closed":

@@ -15,7 +15,7 @@ import {
 } from "../protocol/mod.ts";
 import type { AppGroup } from "./app_group.ts";
 import type { ConnectionIdentity } from "./authenticator.ts";
-import { logEvent, type SessionContext, wordOf } from "./event_log.ts";
+import { logEvent, loggableWord, type SessionContext } from "./log_event.ts";
 import { liveCall } from "./live_call.ts";
 import { combinePreferences } from "./preferences.ts";
 import type { Ticker, Ticking } from "./ticker.ts";
@@ -40,8 +40,6 @@ export interface ConnectionParts {
   readonly identity: ConnectionIdentity;
   /** Path and query of the connection request. */
   readonly requestTarget: string;
-  /** Largest text that the session accepts. */
-  readonly maxTextBytes: number;
   /** What may wait in the socket; more means that the client doesn't read. */
   readonly maxBufferedBytes: number;
 }
@@ -58,8 +56,8 @@ export class Connection implements Ticking {
   /** What the apps asked for while they were told. */
   #answers = 0;
   #hasDefect = false;
-  /** The client was told that it doesn't read. */
-  #isTooSlow = false;
+  /** What waited when the client was told that it doesn't read. */
+  #bufferedWhenTold: number | undefined;
   #refusals = 0;
   #nextAppTickMs: number;
 
@@ -183,12 +181,12 @@ export class Connection implements Ticking {
     const { socket, maxBufferedBytes } = this.#parts;
     const { bufferedAmount } = socket;
     if (bufferedAmount <= maxBufferedBytes || this.#isOver) return;
-    if (this.#isTooSlow) {
+    if (this.#bufferedWhenTold !== undefined) {
       // Not everything was stopped: an app's last events go out before `closed`.
-      if (bufferedAmount > 2 * maxBufferedBytes) this.hangUp();
+      if (bufferedAmount > this.#bufferedWhenTold + maxBufferedBytes) this.hangUp();
       return;
     }
-    this.#isTooSlow = true;
+    this.#bufferedWhenTold = bufferedAmount;
     log.warning("The client of {sessionId} does not read: {bufferedAmount} bytes wait for it", {
       ...this.#context,
       bufferedAmount,
@@ -208,7 +206,7 @@ export class Connection implements Ticking {
   }
 
   #logMessage(from: "client" | "server", text: string): void {
-    const { session: { positionSamples }, maxTextBytes } = this.#parts;
+    const { positionSamples, maxTextBytes } = this.#parts.session;
     const kept = text.length <= maxTextBytes ? text : beginningOf(text);
     this.#parts.apps.message({ from, text: kept, timeMs: Date.now(), positionSamples });
   }
@@ -296,7 +294,7 @@ export class Connection implements Ticking {
       this.#pump();
       log.info("Session {sessionId} is closed: {reason}", {
         ...this.#context,
-        reason: wordOf(reason),
+        reason: loggableWord(reason),
       });
     });
   }

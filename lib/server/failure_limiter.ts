@@ -3,7 +3,7 @@
  *
  * Imports the protocol's token bucket; time is an argument.
  */
-import { TokenBucket } from "../protocol/mod.ts";
+import { TokenBucket } from "../protocol/token_bucket.ts";
 
 /** Options of a {@link FailureLimiter}. */
 export interface FailureLimiterOptions {

@@ -11,7 +11,6 @@ import {
   languageSchema,
   MemoryNonceStore,
   type NonceStore,
-  SERVER_SESSION_LIMITS,
   ServerSession,
   type ServerSessionLimits,
 } from "../protocol/mod.ts";
@@ -23,6 +22,7 @@ import { Gate } from "./gate.ts";
 import { withDeadline } from "../app/deadline.ts";
 import { requestTargetOf } from "./request_target.ts";
 import { Listener } from "./listener.ts";
+import { RefusalLog } from "./refusal_log.ts";
 import { sourceAddressOf } from "./source_address.ts";
 import { textResponse } from "./text_response.ts";
 import { Ticker } from "./ticker.ts";
@@ -62,7 +62,10 @@ export interface ServerOptions {
    * the source address. Only with a proxy that sets it: else anybody can. By default, none.
    */
   readonly clientAddressHeader?: string;
-  /** The most connections at a time, each of a session; 5,000 by default. Then it answers 503. */
+  /**
+   * The most connections at a time; 5,000 by default. Then it answers 503. One whose session has
+   * ended counts until the client, too, has ended it.
+   */
   readonly maxSessions?: number;
   /** What may wait for a client that doesn't read, in bytes; 4 MiB by default. */
   readonly maxBufferedBytes?: number;
@@ -144,7 +147,9 @@ export function startServer(options: ServerOptions): AudioHookServer {
   } = options;
   checkLanguages(apps);
   const appTimeouts = { ...APP_TIMEOUTS, ...options.appTimeouts };
+  const refusals = new RefusalLog();
   const gate = new Gate({
+    refusals,
     authenticator: new Authenticator({ keyring, nonces, publicAuthority }),
     limiter: new FailureLimiter({ perMinute: maxAuthFailuresPerMinute }),
     failureDelayMs: authFailureDelayMs,
@@ -175,7 +180,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
       }
       upgraded = Deno.upgradeWebSocket(request, { idleTimeout: DEAD_AFTER_SECONDS });
     } catch (error) {
-      log.info("Bad WebSocket handshake", { error });
+      log.info("Bad WebSocket handshake of {sessionId}", { sessionId, correlationId, error });
       return textResponse(STATUS_CODE.BadRequest, "Bad WebSocket handshake");
     }
     const { socket, response } = upgraded;
@@ -186,7 +191,6 @@ export function startServer(options: ServerOptions): AudioHookServer {
       ticker,
       identity,
       requestTarget,
-      maxTextBytes: sessionLimits?.maxTextBytes ?? SERVER_SESSION_LIMITS.maxTextBytes,
       maxBufferedBytes,
     });
     connections.add(connection);
@@ -223,10 +227,13 @@ export function startServer(options: ServerOptions): AudioHookServer {
     if (isStopping) return unavailable("The server is shutting down");
     // Only who may come in is told that there is no room.
     if (socketCount >= maxSessions) {
-      log.error("Refused a connection: there are {socketCount} sessions, as many as may be", {
-        socketCount,
-      });
-      return unavailable("There are as many sessions as the server takes");
+      const { sessionId, correlationId } = admission.identity;
+      refusals.write(
+        "error",
+        "Refused {sessionId}: there are {socketCount} connections, as many as may be",
+        { sessionId, correlationId, socketCount },
+      );
+      return unavailable("There are as many connections as the server takes");
     }
     return upgrade(request, requestTarget, admission.identity);
   }
@@ -275,6 +282,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
       for (const connection of rest) connection.hangUp();
       await Promise.all(rest.map((connection) => connection.ended));
       gate.release();
+      refusals.flush();
       await listener.shutdown(STRAGGLERS_TIMEOUT_MS);
     },
   };

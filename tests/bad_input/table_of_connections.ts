@@ -41,7 +41,7 @@ export const CONNECTION_GROUPS = [
         comesBack: "503 with `Retry-After`",
         outcome: "HTTP 503",
         log: [
-          error("Refused a connection: there are {socketCount} sessions, as many as may be"),
+          error("Refused {sessionId}: there are {socketCount} connections, as many as may be"),
         ],
       },
       {
@@ -63,7 +63,7 @@ export const CONNECTION_GROUPS = [
         sent: "an incomplete handshake; a `Sec-WebSocket-Key` that isn't 16 bytes in base64",
         comesBack: "400 if the signature is valid, 401 if not",
         outcome: "HTTP 400",
-        log: [info("Bad WebSocket handshake")],
+        log: [info("Bad WebSocket handshake of {sessionId}")],
       },
       {
         id: "other method",

@@ -25,7 +25,7 @@ const PATIENCE_MS = 10_000;
 /** How long it waits for an answer that need not come. */
 const SOON_MS = 100;
 
-/** What may be answered (README, "What bad input gets"), with what hyper answers by itself. */
+/** What may be answered (README, "Security"), with what hyper answers by itself. */
 const STATUSES = [101, 400, 401, 404, 405, 413, 414, 426, 429, 431, 503];
 
 /** Errors of a connection that the server has ended. */

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertGreater, assertLessOrEqual } from "@std/ass
 import { Keyring, MemoryNonceStore } from "../../lib/protocol/mod.ts";
 import { Authenticator } from "../../lib/server/authenticator.ts";
 import { FailureLimiter } from "../../lib/server/failure_limiter.ts";
+import { RefusalLog } from "../../lib/server/refusal_log.ts";
 import { Gate } from "../../lib/server/gate.ts";
 import { until } from "../helpers/deadline.ts";
 import { LogRecords } from "../helpers/log_records.ts";
@@ -31,7 +32,12 @@ async function makeGate(perMinute: number, failureDelayMs = 0): Promise<TestGate
   );
   const authenticator = new Authenticator({ keyring, nonces: new MemoryNonceStore() });
   const limiter = new FailureLimiter({ perMinute });
-  const gate = new Gate({ authenticator, limiter, failureDelayMs });
+  const gate = new Gate({
+    authenticator,
+    limiter,
+    refusals: new RefusalLog(),
+    failureDelayMs,
+  });
   return {
     limiter,
     async admit(options, address = "192.0.2.1") {

@@ -163,7 +163,7 @@ Deno.test("limits: refusals are logged with their cause, the limit with the addr
 function assertNoRoom({ status, headers, body }: RawResponse): void {
   assertEquals(status, 503);
   assertMatch(headers.get("retry-after") ?? "", /^[1-9]\d*$/);
-  assertEquals(body, "There are as many sessions as the server takes\n");
+  assertEquals(body, "There are as many connections as the server takes\n");
 }
 
 Deno.test("limits: beyond the sessions there is 503, and those that run go on", async () => {

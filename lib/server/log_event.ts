@@ -41,7 +41,7 @@ export function logEvent(event: LoggedEvent, context: SessionContext): void {
     case "unknown":
       log.info("Ignored a message of unknown type {messageType} in {sessionId}", {
         ...context,
-        messageType: wordOf(event.messageType),
+        messageType: loggableWord(event.messageType),
       });
       return;
     case "violation":
@@ -59,6 +59,6 @@ export function logEvent(event: LoggedEvent, context: SessionContext): void {
  * A word that the protocol could have, such as `playback_started`. Anything else is not repeated:
  * a name or a number must not get into the log by way of a message's type.
  */
-export function wordOf(text: string): string {
+export function loggableWord(text: string): string {
   return /^[a-z]+(?:_[a-z]+){0,3}$/.test(text) && text.length <= 32 ? text : "(not a word)";
 }

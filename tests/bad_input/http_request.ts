@@ -11,8 +11,13 @@ import type { Outcome } from "./table_line.ts";
 export type Headers = Readonly<Record<string, string>>;
 
 /** All headers of a valid request. */
-export async function headersFor({ server }: Scene, options?: ConnectOptions): Promise<Headers> {
-  const headers = await requestHeaders(server.authority, options);
+export async function headersFor(
+  { server, sessions }: Scene,
+  options: ConnectOptions = {},
+): Promise<Headers> {
+  const { id = crypto.randomUUID() } = options;
+  const headers = await requestHeaders(server.authority, { ...options, id });
+  sessions.push(id);
   return { Host: server.authority, ...HANDSHAKE, ...headers };
 }
 

@@ -177,7 +177,7 @@ Deno.test("limits: beyond the sessions there is 503, and those that run go on", 
   await second.open();
   assertEquals(server.server.connectionCount, 2);
   await first.ping();
-  const refused = logs.of("Refused a connection: there are {socketCount} sessions");
+  const refused = logs.of("Refused {sessionId}: there are {socketCount} connections");
   assertEquals(refused.map(({ level }) => level), ["error", "error"]);
 });
 

@@ -15,6 +15,7 @@ export const LIMIT_NAMES = [
   "MAX_JSON_DEPTH",
   "MAX_AUDIO_FRAME_BYTES",
   "MAX_MESSAGES_PER_SECOND",
+  "MAX_CHARACTERS_PER_SECOND",
   "MAX_AUDIO_FRAMES_PER_SECOND",
   "MAX_AUDIO_AHEAD_SECONDS",
   "MAX_BUFFERED_BYTES",
@@ -35,6 +36,7 @@ export const LIMIT_SCHEMAS = {
   MAX_JSON_DEPTH: wholeNumber(8, 1_000).prefault("64"),
   MAX_AUDIO_FRAME_BYTES: wholeNumber(1, 16 * MIB).prefault("64000"),
   MAX_MESSAGES_PER_SECOND: wholeNumber(1, 100_000).prefault("20"),
+  MAX_CHARACTERS_PER_SECOND: wholeNumber(1_000, 16 * MIB).prefault("16384"),
   MAX_AUDIO_FRAMES_PER_SECOND: wholeNumber(1, 100_000).prefault("500"),
   MAX_AUDIO_AHEAD_SECONDS: wholeNumber(1, 31 * 24 * 3600).prefault("60"),
   // Below that, one message could be too much.
@@ -63,6 +65,7 @@ export interface SessionLimitSettings {
   readonly maxJsonDepth: number;
   readonly maxAudioFrameBytes: number;
   readonly receivedTextRate: Rate;
+  readonly receivedCharacterRate: Rate;
   readonly receivedAudioRate: Rate;
   readonly maxAudioAheadMs: number;
   readonly openTimeoutMs: number;
@@ -78,6 +81,7 @@ export function sessionLimits(values: LimitValues): SessionLimitSettings {
     maxJsonDepth: values.MAX_JSON_DEPTH,
     maxAudioFrameBytes: values.MAX_AUDIO_FRAME_BYTES,
     receivedTextRate: rate(values.MAX_MESSAGES_PER_SECOND),
+    receivedCharacterRate: rate(values.MAX_CHARACTERS_PER_SECOND),
     receivedAudioRate: rate(values.MAX_AUDIO_FRAMES_PER_SECOND),
     maxAudioAheadMs: values.MAX_AUDIO_AHEAD_SECONDS * 1000,
     openTimeoutMs: values.OPEN_TIMEOUT_MS,

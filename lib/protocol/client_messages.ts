@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { durationSchema } from "./duration.ts";
 import { languageSchema, uuidSchema } from "./identifiers.ts";
+import { objectSchema, shortListSchema, stringMapSchema } from "./json_shapes.ts";
 import { mediaOfferSchema } from "./media.ts";
 
 /** Largest `customConfig`, in bytes of JSON (protocol section 1). */
@@ -15,7 +16,7 @@ export const MAX_CUSTOM_CONFIG_BYTES = 60_000;
 const none = z.object({});
 const text = new TextEncoder();
 
-const customConfigSchema = z.record(z.string(), z.unknown()).refine(
+const customConfigSchema = objectSchema.refine(
   (config) => text.encode(JSON.stringify(config)).length <= MAX_CUSTOM_CONFIG_BYTES,
   { error: `expected at most ${MAX_CUSTOM_CONFIG_BYTES} bytes of JSON` },
 );
@@ -46,12 +47,12 @@ export const CLIENT_PARAMETERS = {
     organizationId: uuidSchema,
     conversationId: uuidSchema,
     participant: participantSchema,
-    media: z.array(mediaOfferSchema).max(64),
+    media: shortListSchema(mediaOfferSchema, 64),
     language: languageSchema.optional(),
     supportedLanguages: z.boolean().optional(),
-    continuedSessions: z.array(continuedSessionSchema).max(1024).optional(),
+    continuedSessions: shortListSchema(continuedSessionSchema, 256).optional(),
     customConfig: customConfigSchema.optional(),
-    inputVariables: z.record(z.string(), z.string()).optional(),
+    inputVariables: stringMapSchema.optional(),
   }),
   ping: z.object({ rtt: durationSchema.optional() }),
   paused: none,

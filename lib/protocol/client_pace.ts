@@ -14,6 +14,8 @@ import { TokenBucket, type TokenBucketOptions } from "./token_bucket.ts";
 export interface ClientPaceLimits {
   /** Text messages from the client. */
   readonly receivedTextRate: TokenBucketOptions;
+  /** Characters of text from the client. */
+  readonly receivedCharacterRate: TokenBucketOptions;
   /** Binary frames from the client, of any size. */
   readonly receivedAudioRate: TokenBucketOptions;
   /** How much audio may come ahead of real time, in milliseconds. */
@@ -27,6 +29,7 @@ const CLOCK_TOLERANCE = 1.001;
 export class ClientPace {
   readonly #limits: ClientPaceLimits;
   #messages: TokenBucket;
+  #characters: TokenBucket;
   #frames: TokenBucket;
   readonly #samples: TokenBucket;
   #hasForgiven = false;
@@ -34,16 +37,20 @@ export class ClientPace {
   constructor(limits: ClientPaceLimits, nowMs: number) {
     this.#limits = limits;
     this.#messages = new TokenBucket(limits.receivedTextRate, nowMs);
+    this.#characters = new TokenBucket(limits.receivedCharacterRate, nowMs);
     this.#frames = new TokenBucket(limits.receivedAudioRate, nowMs);
     const perSecond = SAMPLE_RATE * CLOCK_TOLERANCE;
     const burst = limits.maxAudioAheadMs * SAMPLE_RATE / 1000;
     this.#samples = new TokenBucket({ perSecond, burst }, nowMs);
   }
 
-  /** Counts a text message. If that is one too many, says so. */
-  message(nowMs: number): string | undefined {
-    if (this.#messages.tryTake(nowMs)) return undefined;
-    return `More than ${this.#limits.receivedTextRate.perSecond} messages a second`;
+  /** Counts a text message of so many characters. If that is too much, says so. */
+  message(nowMs: number, characters = 0): string | undefined {
+    if (!this.#messages.tryTake(nowMs)) {
+      return `More than ${this.#limits.receivedTextRate.perSecond} messages a second`;
+    }
+    if (this.#characters.tryTake(nowMs, characters)) return undefined;
+    return `More than ${this.#limits.receivedCharacterRate.perSecond} characters of text a second`;
   }
 
   /** Counts a binary frame. If that is one too many, says so. */
@@ -73,6 +80,7 @@ export class ClientPace {
     if (this.#hasForgiven) return false;
     this.#hasForgiven = true;
     this.#messages = new TokenBucket(this.#limits.receivedTextRate, nowMs);
+    this.#characters = new TokenBucket(this.#limits.receivedCharacterRate, nowMs);
     this.#frames = new TokenBucket(this.#limits.receivedAudioRate, nowMs);
     return true;
   }

@@ -5,12 +5,21 @@
  * Imports nothing but zod and its neighbours.
  */
 import { z } from "zod";
-import { CLIENT_PARAMETERS, type ClientMessage } from "./client_messages.ts";
+import {
+  CLIENT_PARAMETERS,
+  type ClientMessage,
+  type ClientMessageType,
+} from "./client_messages.ts";
 import { durationSchema } from "./duration.ts";
 import { uuidSchema } from "./identifiers.ts";
+import { objectSchema } from "./json_shapes.ts";
 import { LocalProtocolError } from "./protocol_error.ts";
 import { describeProblem } from "./schema_problem.ts";
-import { SERVER_PARAMETERS, type ServerMessage } from "./server_messages.ts";
+import {
+  SERVER_PARAMETERS,
+  type ServerMessage,
+  type ServerMessageType,
+} from "./server_messages.ts";
 import type { Role } from "./transitions.ts";
 
 /** Largest text frame that is sent, in bytes (protocol section 1). */
@@ -33,7 +42,7 @@ const common = {
   id: uuidSchema,
   type: z.string().min(1).max(128),
   seq: seq.positive(),
-  parameters: z.looseObject({}),
+  parameters: objectSchema,
 };
 
 const CLIENT_ENVELOPE = z.object({ ...common, serverseq: seq, position: durationSchema });
@@ -56,6 +65,8 @@ export type DecodedText<M> =
   | { readonly kind: "message"; readonly envelope: Envelope; readonly message: M }
   /** A type that we don't know: to be counted, and otherwise ignored. */
   | { readonly kind: "unknown"; readonly envelope: Envelope; readonly type: string }
+  /** A type that is not awaited; its parameters were not looked at. */
+  | { readonly kind: "unexpected"; readonly envelope: Envelope; readonly type: string }
   /** Against the protocol; `seq` and `type` are there if they could be read. */
   | {
     readonly kind: "invalid";
@@ -68,26 +79,32 @@ export type DecodedText<M> =
  * Reads a text frame of the client.
  *
  * @param text The frame as the WebSocket delivered it.
+ * @param isAwaited Tells of a type whether its parameters are worth reading; by default they are.
  * @returns The message, or what is wrong; it never throws.
  */
 export function decodeClientText(
   text: string,
   limits: TextLimits = TEXT_LIMITS,
+  isAwaited: (type: ClientMessageType) => boolean = () => true,
 ): DecodedText<ClientMessage> {
-  return decode<ClientMessage>(text, limits, CLIENT_ENVELOPE, CLIENT_PARAMETERS);
+  const schemas = { envelope: CLIENT_ENVELOPE, parameters: CLIENT_PARAMETERS };
+  return decode<ClientMessage>(text, limits, schemas, isAwaited as (type: string) => boolean);
 }
 
 /**
  * Reads a text frame of the server.
  *
  * @param text The frame as the WebSocket delivered it.
+ * @param isAwaited Tells of a type whether its parameters are worth reading; by default they are.
  * @returns The message, or what is wrong; it never throws.
  */
 export function decodeServerText(
   text: string,
   limits: TextLimits = TEXT_LIMITS,
+  isAwaited: (type: ServerMessageType) => boolean = () => true,
 ): DecodedText<ServerMessage> {
-  return decode<ServerMessage>(text, limits, SERVER_ENVELOPE, SERVER_PARAMETERS);
+  const schemas = { envelope: SERVER_ENVELOPE, parameters: SERVER_PARAMETERS };
+  return decode<ServerMessage>(text, limits, schemas, isAwaited as (type: string) => boolean);
 }
 
 /**
@@ -131,8 +148,11 @@ export function encodeText(
 function decode<M>(
   text: string,
   { maxTextBytes, maxJsonDepth }: TextLimits,
-  envelopeSchema: typeof CLIENT_ENVELOPE | typeof SERVER_ENVELOPE,
-  parameterSchemas: Readonly<Record<string, z.ZodType>>,
+  schemas: {
+    readonly envelope: typeof CLIENT_ENVELOPE | typeof SERVER_ENVELOPE;
+    readonly parameters: Readonly<Record<string, z.ZodType>>;
+  },
+  isAwaited: (type: string) => boolean,
 ): DecodedText<M> {
   if (exceedsBytes(text, maxTextBytes)) {
     return { kind: "invalid", info: `Message exceeds ${maxTextBytes} bytes` };
@@ -146,7 +166,7 @@ function decode<M>(
   } catch {
     return { kind: "invalid", info: "Message is not valid JSON" };
   }
-  const parsed = envelopeSchema.safeParse(json);
+  const parsed = schemas.envelope.safeParse(json);
   if (!parsed.success) {
     return {
       kind: "invalid",
@@ -158,8 +178,9 @@ function decode<M>(
   const envelope: Envelope = "serverseq" in parsed.data
     ? { id, seq, acknowledged: parsed.data.serverseq, position: parsed.data.position }
     : { id, seq, acknowledged: parsed.data.clientseq };
-  if (!Object.hasOwn(parameterSchemas, type)) return { kind: "unknown", envelope, type };
-  const result = parameterSchemas[type]?.safeParse(parameters);
+  if (!Object.hasOwn(schemas.parameters, type)) return { kind: "unknown", envelope, type };
+  if (!isAwaited(type)) return { kind: "unexpected", envelope, type };
+  const result = schemas.parameters[type]?.safeParse(parameters);
   if (!result?.success) {
     const why = result === undefined ? "" : `: ${describeProblem(result.error)}`;
     return { kind: "invalid", info: `Invalid parameters of "${type}"${why}`, seq, type };

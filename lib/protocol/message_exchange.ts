@@ -108,7 +108,11 @@ export class MessageExchange<R extends Role> {
    */
   receive(text: string): Received<R> {
     const decode = this.#role === "server" ? decodeClientText : decodeServerText;
-    const decoded = decode(text, this.#limits) as DecodedText<ReceivedBy<R>>;
+    const decoded = decode(
+      text,
+      this.#limits,
+      (type: string) => nextState(this.#role, this.#state, "receive", type as never) !== undefined,
+    ) as DecodedText<ReceivedBy<R>>;
     const expected = this.#lastReceivedSeq + 1;
     if (decoded.kind === "invalid") {
       // A message is a message, even if its number can't be read: the next one has the next.
@@ -127,16 +131,17 @@ export class MessageExchange<R extends Role> {
     if (seq !== expected) {
       // The official client calls a gap a defect of the server.
       const code = this.#role === "client" ? 500 : 400;
-      const info = `Invalid message: expected seq ${expected}, got ${seq}`;
+      const info = `Invalid message: expected seq ${expected}, got ${near(seq, expected)}`;
       throw new RemoteProtocolError(info, { code, closeReason });
     }
     if (acknowledged > this.#sentSeq) {
       const name = this.#role === "server" ? "serverseq" : "clientseq";
-      const info =
-        `Invalid message: ${name} is ${acknowledged}, but only ${this.#sentSeq} were sent`;
+      const info = `Invalid message: ${name} is ${near(acknowledged, this.#sentSeq)}, but only ` +
+        `${this.#sentSeq} were sent`;
       throw new RemoteProtocolError(info, { closeReason });
     }
     if (decoded.kind === "unknown") return { kind: "unknown", type: decoded.type };
+    if (decoded.kind === "unexpected") throw this.#unexpected(decoded.type);
     this.accept(decoded.message.type);
     return { kind: "message", message: decoded.message, acknowledged };
   }
@@ -154,10 +159,12 @@ export class MessageExchange<R extends Role> {
    */
   accept(type: ReceivedBy<R>["type"]): void {
     const next = nextState(this.#role, this.#state, "receive", type);
-    if (next === undefined) {
-      throw new RemoteProtocolError(`Unexpected "${type}" while ${this.#state}`);
-    }
+    if (next === undefined) throw this.#unexpected(type);
     this.#state = next;
+  }
+
+  #unexpected(type: string): RemoteProtocolError {
+    return new RemoteProtocolError(`Unexpected "${type}" while ${this.#state}`);
   }
 
   #cannotSend(type: string): LocalProtocolError {
@@ -168,4 +175,9 @@ export class MessageExchange<R extends Role> {
     this.#lastReceivedSeq = seq;
     this.#highestReceivedSeq = Math.max(this.#highestReceivedSeq, seq);
   }
+}
+
+/** A number that the peer sent, if it can be one that was counted: others may say anything. */
+function near(number: number, expected: number): string {
+  return Math.abs(number - expected) < 1000 ? String(number) : "a number far from it";
 }

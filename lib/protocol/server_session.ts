@@ -106,7 +106,7 @@ export class ServerSession {
   /** A text frame came. */
   receiveText(text: string, nowMs: number): void {
     if (this.#hasGivenUp) return;
-    const breach = this.#pace.message(nowMs);
+    const breach = this.#pace.message(nowMs, text.length);
     const wasPaused = this.#isPaused;
     try {
       const received = this.#exchange.receive(text);

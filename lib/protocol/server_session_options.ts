@@ -43,6 +43,7 @@ export const SERVER_SESSION_LIMITS = {
   textRate: { perSecond: 5, burst: 20 },
   audioRate: { perSecond: 10, burst: 20 },
   receivedTextRate: { perSecond: 20, burst: 600 },
+  receivedCharacterRate: { perSecond: 16_384, burst: 491_520 },
   receivedAudioRate: { perSecond: 500, burst: 15_000 },
   maxAudioAheadMs: 60_000,
   maxAudioFrameBytes: MAX_AUDIO_FRAME_BYTES,

@@ -6,6 +6,7 @@ import { RemoteProtocolError, SERVER_SESSION_LIMITS } from "../../lib/protocol/m
 const RATE = 8000;
 const LIMITS = {
   receivedTextRate: { perSecond: 2, burst: 10 },
+  receivedCharacterRate: { perSecond: 100, burst: 1000 },
   receivedAudioRate: { perSecond: 4, burst: 20 },
   maxAudioAheadMs: 5000,
 } as const;
@@ -163,4 +164,16 @@ Deno.test("pace: property: audio ahead by no more than the limit is taken, whate
       if (isTaken) ahead += samples;
     }
   }));
+});
+
+// ——— characters ———
+
+Deno.test("pace: characters beyond burst and rate are too many, however few the messages", () => {
+  const pace = new ClientPace(LIMITS, 0);
+  assertEquals(pace.message(0, 1000), undefined);
+  assertEquals(pace.message(0, 1), "More than 100 characters of text a second");
+  assertEquals(pace.message(990, 100), "More than 100 characters of text a second");
+  assertEquals(pace.message(1000, 100), undefined);
+  pace.forgive(1000);
+  assertEquals(pace.message(1000, 1000), undefined);
 });

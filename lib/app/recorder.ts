@@ -26,6 +26,12 @@ const log = getLogger(["audiohook", "recorder"]);
 const MAX_GAP_SECONDS = 600;
 /** Longest silence that is written in one call: 60 minutes, in seconds. */
 const MAX_SILENCE_SECONDS = 3600;
+/**
+ * How much longer than the call itself silence may make a recording, in seconds. Audio that was
+ * lost can't be ahead of real time, but for what was lost before the call was opened; a client that
+ * says so all the same must not fill a disk.
+ */
+const MAX_SILENCE_AHEAD_SECONDS = 60;
 /** How long the end of a call may wait for its recording. */
 const MAX_CLOSE_MS = 1000;
 /** How many messages are kept of a call that was not opened so far. */
@@ -35,6 +41,15 @@ const MAX_LISTED_GAPS = 1000;
 /** Longest message log, in characters. */
 const MAX_LOG_CHARS = 256 * 1024 * 1024;
 
+/** Options of a {@link Recorder}. */
+export interface RecorderOptions {
+  /**
+   * How much longer than the call itself silence may make a recording, in seconds; 60 by default.
+   * What is lost beyond that is listed in the metadata only.
+   */
+  readonly maxSilenceAheadSeconds?: number;
+}
+
 /** The app that records. */
 export class Recorder implements App {
   /** For logs. */
@@ -42,9 +57,15 @@ export class Recorder implements App {
   readonly #store: RecordingStore;
   readonly #running = new Set<Promise<void>>();
 
+  readonly #maxSilenceAheadSeconds: number;
+
   /** @param store Where recordings are kept. */
-  constructor(store: RecordingStore) {
+  constructor(
+    store: RecordingStore,
+    { maxSilenceAheadSeconds = MAX_SILENCE_AHEAD_SECONDS }: RecorderOptions = {},
+  ) {
     this.#store = store;
+    this.#maxSilenceAheadSeconds = maxSilenceAheadSeconds;
   }
 
   /** Begins a recording, without waiting for the storage. */
@@ -52,7 +73,7 @@ export class Recorder implements App {
     const ended = Promise.withResolvers<void>();
     this.#running.add(ended.promise);
     void ended.promise.then(() => this.#running.delete(ended.promise));
-    return new Recording(call, this.#store, ended.resolve);
+    return new Recording(call, this.#store, this.#maxSilenceAheadSeconds, ended.resolve);
   }
 
   /** Settles when all recordings that run now are written, which needs their calls to end. */
@@ -64,6 +85,7 @@ export class Recorder implements App {
 class Recording implements CallHandler {
   readonly #call: Call;
   readonly #store: RecordingStore;
+  readonly #maxSilenceAheadSeconds: number;
   readonly #onEnded: () => void;
   readonly #gaps: RecordingMetadata["gaps"] = [];
   #unlistedGaps = 0;
@@ -75,6 +97,8 @@ class Recording implements CallHandler {
   #media: Media | undefined;
   #sampleFrameBytes = 1;
   #startedMs = 0;
+  /** The same, on a clock that never goes back. */
+  #startedTickMs = 0;
   /** Length of the audio file, in samples. */
   #recordedSamples = 0;
   #silenceSamples = 0;
@@ -82,15 +106,22 @@ class Recording implements CallHandler {
   #storageGap: { startSamples: number; samples: number } | undefined;
   #lostToStorage = false;
 
-  constructor(call: Call, store: RecordingStore, onEnded: () => void) {
+  constructor(
+    call: Call,
+    store: RecordingStore,
+    maxSilenceAheadSeconds: number,
+    onEnded: () => void,
+  ) {
     this.#call = call;
     this.#store = store;
+    this.#maxSilenceAheadSeconds = maxSilenceAheadSeconds;
     this.#onEnded = onEnded;
   }
 
   opened(media: Media | undefined): void {
     this.#media = media;
     this.#startedMs = Date.now();
+    this.#startedTickMs = performance.now();
     if (media !== undefined) this.#sampleFrameBytes = bytesPerSampleFrame(media);
     const { sessionId } = this.#call;
     const day = new Date(this.#startedMs).toISOString().slice(0, 10);
@@ -191,8 +222,11 @@ class Recording implements CallHandler {
     samples: number,
     cause: RecordingMetadata["gaps"][number]["cause"],
   ): void {
+    const elapsedSeconds = (performance.now() - this.#startedTickMs) / 1000;
+    const longest = Math.floor((elapsedSeconds + this.#maxSilenceAheadSeconds) * SAMPLE_RATE);
     const silenceSamples = this.#media === undefined ? 0 : Math.min(
       samples,
+      Math.max(0, longest - this.#recordedSamples),
       MAX_GAP_SECONDS * SAMPLE_RATE,
       MAX_SILENCE_SECONDS * SAMPLE_RATE - this.#silenceSamples,
     );

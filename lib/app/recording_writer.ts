@@ -10,7 +10,7 @@ import type { RecordingFiles } from "../storage/recording_store.ts";
 /** How much audio may wait for the storage: minutes of it. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 /** And how many characters of messages, which may come faster than any storage writes. */
-const MAX_WAITING_CHARS = 16 * 1024 * 1024;
+const MAX_WAITING_CHARS = 2 * 1024 * 1024;
 
 /** How long until storage that failed is tried again. */
 const RETRY_MS = 1000;

@@ -34,9 +34,12 @@ export class Keyring {
   // A Map, because `__proto__` and `constructor` are valid API keys.
   readonly #entries: ReadonlyMap<string, KeyringEntry>;
   readonly #unknown: KeyringEntry;
+  /** A random key, for a computation in place of one that is not needed. */
+  readonly decoy: CryptoKey;
 
   private constructor(entries: ReadonlyMap<string, KeyringEntry>, decoy: CryptoKey) {
     this.#entries = entries;
+    this.decoy = decoy;
     this.#unknown = { kind: "unknown", key: decoy };
   }
 

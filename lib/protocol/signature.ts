@@ -142,7 +142,7 @@ export type RefusalReason =
  * - `verified`: signed with the API key's secret, and fresh. Claim `nonce` in a `NonceStore` next:
  *   until then the request may be a replay. `nonceValidUntilSeconds` is the last moment (UNIX
  *   seconds) at which the same request would be verified again.
- * - `unsigned`: the API key's secret is empty; nothing else was looked at.
+ * - `unsigned`: the API key's secret is empty; nothing else counts.
  * - `refused`: answer 401.
  */
 export type Verification =
@@ -210,16 +210,34 @@ export interface VerifySignatureOptions {
  */
 export async function verifySignature(
   request: SignedRequest,
-  { keyring, nowSeconds, clockSkewSeconds = 3, maxAgeSeconds = 10 }: VerifySignatureOptions,
+  options: VerifySignatureOptions,
 ): Promise<Verification> {
   const apiKeyHeader = request.header("x-api-key");
   if (apiKeyHeader === null) return refused("missing_api_key");
   const apiKey = normaliseHeaderValue(apiKeyHeader);
   if (apiKey === undefined || !isApiKey(apiKey)) return refused("bad_api_key");
-  const entry = keyring.lookup(apiKey);
+  const entry = options.keyring.lookup(apiKey);
+  const key = entry.kind === "unsigned" ? options.keyring.decoy : entry.key;
+  const verification = await verifyWith(key, apiKey, request, options);
+  // Not before: time must not tell which keys are known, nor which need no signature.
   if (entry.kind === "unsigned") return { outcome: "unsigned", apiKey };
+  if (entry.kind === "signed" || verification.outcome === "refused" && isFormal(verification)) {
+    return verification;
+  }
+  return refused("unknown_key");
+}
 
-  // From here to the HMAC nothing depends on whether the key is known: time must not tell.
+/** Whether a refusal came before the HMAC, so that nothing was asked of the key. */
+function isFormal({ reason }: Extract<Verification, { outcome: "refused" }>): boolean {
+  return reason !== "mismatch" && reason !== "bad_signature_length";
+}
+
+async function verifyWith(
+  key: CryptoKey,
+  apiKey: string,
+  request: SignedRequest,
+  { nowSeconds, clockSkewSeconds = 3, maxAgeSeconds = 10 }: VerifySignatureOptions,
+): Promise<Verification> {
   const input = parseSignatureInput(request.header("signature-input"), request.header("signature"));
   if ("problem" in input) return refused(input.problem);
   if (input.keyid !== apiKey) return refused("keyid_mismatch");
@@ -236,11 +254,10 @@ export async function verifySignature(
   // same work.
   const matches = await crypto.subtle.verify(
     "HMAC",
-    entry.key,
+    key,
     hasRightLength ? input.signature : new Uint8Array(hmacSha256Length),
     new TextEncoder().encode(built.base),
   );
-  if (entry.kind === "unknown") return refused("unknown_key");
   if (!hasRightLength) return refused("bad_signature_length");
   if (!matches) return refused("mismatch");
   const { nonce, created, expires = Infinity } = input;

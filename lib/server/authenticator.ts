@@ -2,6 +2,7 @@
  * Who may connect: reads the connection request and verifies its signature, before the upgrade
  * (protocol sections 2 and 3).
  */
+import { withDeadline } from "../app/deadline.ts";
 import {
   isUuid,
   type Keyring,
@@ -10,6 +11,9 @@ import {
   type SignedRequest,
   verifySignature,
 } from "../protocol/mod.ts";
+
+/** How long a shared nonce store may take; Genesys Cloud waits for some seconds. */
+const NONCE_TIMEOUT_MS = 3_000;
 
 /** What the request says about itself, believed only once it is accepted. */
 export interface ConnectionIdentity {
@@ -88,7 +92,11 @@ export class Authenticator {
     if (verification.outcome === "verified") {
       const { apiKey, nonce, nonceValidUntilSeconds } = verification;
       try {
-        const isFirst = await nonces.claim(apiKey, nonce, nonceValidUntilSeconds, nowSeconds);
+        const claim = nonces.claim(apiKey, nonce, nonceValidUntilSeconds, nowSeconds);
+        const isFirst = typeof claim === "boolean"
+          ? claim
+          : await withDeadline(claim, NONCE_TIMEOUT_MS);
+        if (isFirst === undefined) return { outcome: "refused", reason: "nonce_store_failed" };
         if (!isFirst) return { outcome: "refused", reason: "replayed_nonce" };
       } catch (error) {
         return { outcome: "refused", reason: "nonce_store_failed", error };

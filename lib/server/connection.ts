@@ -15,7 +15,7 @@ import {
 } from "../protocol/mod.ts";
 import type { AppGroup } from "./app_group.ts";
 import type { ConnectionIdentity } from "./authenticator.ts";
-import { logEvent, loggableWord, type SessionContext } from "./log_event.ts";
+import { logEvent, type SessionContext } from "./log_event.ts";
 import { liveCall } from "./live_call.ts";
 import { combinePreferences } from "./preferences.ts";
 import type { Ticker, Ticking } from "./ticker.ts";
@@ -26,6 +26,8 @@ const log = getLogger(["audiohook", "connection"]);
 const MAX_ANSWERS = 100;
 /** What is kept of a text that is larger than the protocol allows, in characters. */
 const KEPT_CHARS = 1024;
+/** Those of the protocol; any other one may say anything, and is not logged. */
+const CLOSE_REASONS: readonly string[] = ["end", "error", "disconnect", "reconnect"];
 /** How often apps tick. */
 const APP_TICK_MS = 1000;
 
@@ -294,7 +296,7 @@ export class Connection implements Ticking {
       this.#pump();
       log.info("Session {sessionId} is closed: {reason}", {
         ...this.#context,
-        reason: loggableWord(reason),
+        reason: CLOSE_REASONS.includes(reason) ? reason : "(another reason)",
       });
     });
   }

@@ -59,6 +59,6 @@ export function logEvent(event: LoggedEvent, context: SessionContext): void {
  * A word that the protocol could have, such as `playback_started`. Anything else is not repeated:
  * a name or a number must not get into the log by way of a message's type.
  */
-export function loggableWord(text: string): string {
+function loggableWord(text: string): string {
   return /^[a-z]+(?:_[a-z]+){0,3}$/.test(text) && text.length <= 32 ? text : "(not a word)";
 }

@@ -21,7 +21,11 @@ export class RefusalLog {
    *
    * @param level `error` if the server is to blame.
    */
-  write(level: "warning" | "error", message: string, properties: Record<string, unknown>): void {
+  write(
+    level: "info" | "warning" | "error",
+    message: string,
+    properties: Record<string, unknown>,
+  ): void {
     if (!this.#bucket.tryTake(performance.now())) {
       this.#unlogged++;
       return;

@@ -179,8 +179,11 @@ export function startServer(options: ServerOptions): AudioHookServer {
         throw new TypeError("Expected 16 bytes in base64 as Sec-WebSocket-Key");
       }
       upgraded = Deno.upgradeWebSocket(request, { idleTimeout: DEAD_AFTER_SECONDS });
-    } catch (error) {
-      log.info("Bad WebSocket handshake of {sessionId}", { sessionId, correlationId, error });
+    } catch {
+      refusals.write("info", "Bad WebSocket handshake of {sessionId}", {
+        sessionId,
+        correlationId,
+      });
       return textResponse(STATUS_CODE.BadRequest, "Bad WebSocket handshake");
     }
     const { socket, response } = upgraded;

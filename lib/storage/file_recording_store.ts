@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { RecordingFiles, RecordingStore } from "./recording_store.ts";
 
 /** A session that a client tries again may keep its id; more than this is no retry. */
-const MAX_RECORDINGS_PER_SESSION = 1000;
+const MAX_NUMBERED = 10;
 /** What people say on the phone is not for every user of the machine. */
 const FILE_MODE = 0o640;
 const FOLDER_MODE = 0o750;
@@ -36,13 +36,15 @@ export class FileRecordingStore implements RecordingStore {
   }
 
   async #createIn(folder: string, sessionId: string): Promise<RecordingFiles> {
-    for (let number = 1; number <= MAX_RECORDINGS_PER_SESSION; number++) {
-      const location = join(folder, number === 1 ? sessionId : `${sessionId}.${number}`);
+    for (let number = 1; number <= MAX_NUMBERED + 1; number++) {
+      // Not by ever more numbers, which would take ever more time to find a free one.
+      const suffix = number <= MAX_NUMBERED ? number : crypto.randomUUID();
+      const location = join(folder, number === 1 ? sessionId : `${sessionId}.${suffix}`);
       if (await existsAnyOf(location, [".wav", ".wav.part", ".json"])) continue;
       const messages = await createNew(`${location}.jsonl`);
       if (messages !== undefined) return new LocalRecordingFiles(location, messages);
     }
-    throw new Error(`There are ${MAX_RECORDINGS_PER_SESSION} recordings of session ${sessionId}`);
+    throw new Error(`There is no free name for a recording of session ${sessionId}`);
   }
 }
 

@@ -349,10 +349,34 @@ Deno.test("gaps: at most 60 minutes of silence in one call", async () => {
   assertEquals(metadata.durationSamples, 72 * MINUTE + 8 * 16);
 });
 
+Deno.test("gaps: silence does not run ahead of the call by more than is allowed", async () => {
+  await using server = await TestServer.start({ maxSilenceAheadSeconds: 60 });
+  await using client = await server.connect();
+  await client.open({ media: [EXTERNAL] });
+  client.sendAudio(noise(8000));
+  discard(client, 10 * MINUTE);
+  discard(client, 10 * MINUTE);
+  client.sendAudio(noise(8000, 2));
+  await client.close();
+  const { wav, metadata } = await server.recording(client.id);
+  const [first, second] = metadata.gaps.map(({ silenceSamples }) => silenceSamples);
+  assert(first !== undefined && second !== undefined);
+  // One second was recorded; the call itself took less than a minute.
+  assert(first >= 59 * 8000 && first < 2 * MINUTE, String(first));
+  assert(first + second < 2 * MINUTE, String(second));
+  assertEquals(metadata.gaps.map(({ samples }) => samples), [10 * MINUTE, 10 * MINUTE]);
+  assertEquals(metadata.durationSamples, 20 * MINUTE + 16_000);
+  assertEquals(metadata.recordedSamples, 16_000 + first + second);
+  assertEquals(parseWav(wav ?? new Uint8Array()).data.length, metadata.recordedSamples);
+});
+
 Deno.test("gaps: thousands of hostile ones fill no disk", async () => {
   using _defects = watchDefects();
   await using server = await TestServer.start({
-    sessionLimits: { receivedTextRate: { perSecond: 20, burst: 4000 } },
+    sessionLimits: {
+      receivedTextRate: { perSecond: 20, burst: 4000 },
+      receivedCharacterRate: { perSecond: 1, burst: 1e6 },
+    },
   });
   await using client = await server.connect();
   await client.open({ media: [L16_STEREO] });

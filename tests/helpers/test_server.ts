@@ -30,6 +30,8 @@ export interface TestServerOptions extends Partial<Omit<ServerOptions, "keyring"
   readonly apps?: readonly App[];
   /** Whether there is a recorder; `true` unless given. */
   readonly record?: boolean;
+  /** Of the recorder; any length unless given. */
+  readonly maxSilenceAheadSeconds?: number;
   /** Makes the recorder's store; by default files. */
   readonly store?: (files: RecordingStore) => RecordingStore;
 }
@@ -64,10 +66,16 @@ export class TestServer implements AsyncDisposable {
   }
 
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
-    const { apps = [], record = true, store = (files) => files, ...rest } = options;
+    const {
+      apps = [],
+      record = true,
+      store = (files) => files,
+      maxSilenceAheadSeconds = 31 * 24 * 3600,
+      ...rest
+    } = options;
     const data = await TempDir.create();
     const files = new FileRecordingStore(join(data.path, "recordings"));
-    const recorder = new Recorder(store(files));
+    const recorder = new Recorder(store(files), { maxSilenceAheadSeconds });
     const keyring = await Keyring.create(
       new Map([[API_KEY, SECRET], [UNSIGNED_KEY, new Uint8Array()]]),
     );

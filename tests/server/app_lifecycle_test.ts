@@ -84,12 +84,12 @@ Deno.test("lifecycle: an offer that is too large to be repeated is refused, with
   assertEquals(await server.data.files(), []);
 });
 
-Deno.test("lifecycle: a flood of messages on a healthy disk is logged to the last one", async () => {
+Deno.test("lifecycle: all that a client may say at once is logged to the last message", async () => {
   await using server = await TestServer.start();
   await using client = await server.connect();
   await client.open();
-  const text = "x".repeat(60_000);
-  for (let i = 0; i < 100; i++) client.send("of_tomorrow", { text });
+  const text = "x".repeat(800);
+  for (let i = 0; i < 500; i++) client.send("of_tomorrow", { text });
   await client.ping();
   await client.close();
   await client.hangUp();
@@ -97,5 +97,5 @@ Deno.test("lifecycle: a flood of messages on a healthy disk is logged to the las
   const { lines, metadata } = await server.recording(client.id);
   assertEquals(metadata.unloggedMessages, 0);
   // And open, opened, ping, pong, close, closed.
-  assertEquals(lines.length, 106);
+  assertEquals(lines.length, 506);
 });

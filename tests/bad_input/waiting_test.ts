@@ -3,8 +3,7 @@
  * and 14).
  */
 import { assertEquals, assertGreater, assertMatch } from "@std/assert";
-import type { Call } from "../../lib/app/app.ts";
-import { until, within } from "../helpers/deadline.ts";
+import { within } from "../helpers/deadline.ts";
 import { watchDefects } from "../helpers/defects.ts";
 import { TestApp } from "../helpers/test_app.ts";
 import { TestServer } from "../helpers/test_server.ts";
@@ -82,42 +81,6 @@ Deno.test("waiting: a silent client is asked to go", async () => {
   await within(client.ended, "end of the connection");
   await server.idle();
   assertEquals((await server.recording(client.id)).metadata.isComplete, false);
-});
-
-Deno.test("waiting: a client that pings is not silent", async () => {
-  await using server = await TestServer.start({ sessionLimits: { silenceTimeoutMs: 300 } });
-  await using client = await server.connect();
-  await client.open();
-  const endMs = performance.now() + 900;
-  while (performance.now() < endMs) {
-    await client.ping();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  await client.close();
-});
-
-Deno.test("waiting: a client that does not read is ended, and the server lives", async () => {
-  using _defects = watchDefects();
-  const app = new TestApp();
-  await using server = await TestServer.start({
-    apps: [app],
-    sessionLimits: { textRate: { perSecond: 1e6, burst: 1e6 } },
-  });
-  await using session = await RawSession.connect(server);
-  await session.open();
-  const call: Call = await app.nextCall();
-  const entity = { type: "note", data: { text: "x".repeat(60_000) } };
-  await until(() => {
-    try {
-      for (let i = 0; i < 20; i++) call.sendEvent(entity);
-    } catch {
-      // Refused, because it is over or too much waits: both are fine.
-    }
-    return server.server.connectionCount === 0;
-  }, "end of the connection that does not read");
-  await using client = await server.connect();
-  await client.open();
-  await client.close();
 });
 
 Deno.test("many: twenty bad clients at once, and one good one", async () => {

@@ -6,7 +6,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { configureLogging } from "../../lib/config/logging.ts";
 import { SettingsError } from "../../lib/config/settings.ts";
@@ -71,8 +71,10 @@ async function problem(cert: Content, key: Content): Promise<string> {
   return all[0] ?? "";
 }
 
-for (const kind of ["EC", "RSA"] as const) {
-  Deno.test(`TLS files: an ${kind} certificate, its chain and its key are taken as they are`, async () => {
+const KINDS: readonly KeyKind[] = ["EC", "P-384", "P-521", "Ed25519", "RSA"];
+
+for (const kind of KINDS) {
+  Deno.test(`TLS files: a certificate for ${kind}, its chain and its key are taken as they are`, async () => {
     const { cert, key } = await issue(kind);
     assertEquals(await load(cert, key), { files: { cert, key }, log: "" });
   });
@@ -232,43 +234,56 @@ Deno.test("TLS files: problems of both files are told at once", async () => {
   assertEquals((await problems("", "")).length, 2);
 });
 
-Deno.test("TLS files: what is taken can be served", async () => {
-  for (const { cert, key } of [good, await issue("RSA")]) {
+for (const kind of KINDS) {
+  Deno.test(`TLS files: what is taken for ${kind} can be served`, async () => {
+    const { cert, key } = await issue(kind);
     const { files } = await load(cert, key);
     const serve = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
-    const server = Deno.serve({ ...serve, ...files }, () => new Response("served"));
+    await using server = Deno.serve({ ...serve, ...files }, () => new Response("served"));
     using client = Deno.createHttpClient({ caCerts: [root.cert] });
     const response = await fetch(`https://127.0.0.1:${server.addr.port}`, { client });
     assertEquals(await response.text(), "served");
-    await server.shutdown();
-  }
-});
+  });
+}
 
-const DOUBTS: readonly [what: string, make: () => Promise<Issued>, says: RegExp | undefined][] = [
-  [
-    "expired",
-    () => intermediate.issue({ fromMs: -2 * DAY_MS, toMs: -DAY_MS }),
-    /expired at \d{4}-\d\d-\d\dT.*Genesys Cloud will not connect.*restart the server/,
-  ],
-  [
-    "not valid yet",
-    () => intermediate.issue({ fromMs: DAY_MS, toMs: 2 * DAY_MS }),
-    /valid only from \d{4}-.*Genesys Cloud will not connect before.*clock/,
-  ],
-  ["valid", () => intermediate.issue(), undefined],
+interface Doubt {
+  readonly what: string;
+  /** Its beginning and its end, from now. Two days apart: neither can be taken for the other. */
+  readonly days: readonly [from: number, to: number];
+  /** Warns with the time of one of them. */
+  readonly says?: RegExp;
+  readonly tells?: "validFrom" | "validTo";
+}
+
+const DOUBTS: readonly Doubt[] = [
+  {
+    what: "expired",
+    days: [-3, -1],
+    says: /expired at (\d{4}-\S*Z): Genesys Cloud will not connect.*restart the server/,
+    tells: "validTo",
+  },
+  {
+    what: "not valid yet",
+    days: [1, 3],
+    says: /valid only from (\d{4}-\S*Z) on: Genesys Cloud will not connect before.*clock/,
+    tells: "validFrom",
+  },
+  { what: "valid", days: [-1, 1] },
 ];
 
-for (const [what, make, says] of DOUBTS) {
+for (const { what, days: [from, to], says, tells } of DOUBTS) {
   Deno.test(`TLS files: a certificate that is ${what} is ${says ? "a warning" : "none"}, and taken`, async () => {
-    const { cert, key } = await make();
+    const { cert, key } = await intermediate.issue({ fromMs: from * DAY_MS, toMs: to * DAY_MS });
     const chain = cert + intermediate.cert;
     const { files, log } = await load(chain, key);
     assertEquals(files, { cert: chain, key });
-    if (says === undefined) return assertEquals(log, "");
+    if (says === undefined || tells === undefined) return assertEquals(log, "");
     assertEquals(log.trimEnd().split("\n").length, 1);
     assertMatch(log, says);
     assertMatch(log, /WRN|warning/i);
     assertStringIncludes(log, "cert.pem");
+    const time = Date.parse(new X509Certificate(cert)[tells]);
+    assertEquals(says.exec(log)?.[1], new Date(time).toISOString());
   });
 }
 

@@ -6,8 +6,8 @@
  * package with twenty others. Knows nothing of lib.
  */
 
-/** The kinds of key that certificates are made for. */
-export type KeyKind = "RSA" | "EC";
+/** The kinds of key that certificates are made for; `EC` is the curve P-256. */
+export type KeyKind = "RSA" | "EC" | "P-384" | "P-521" | "Ed25519";
 
 /** A certificate and its private key, both as PEM. */
 export interface Issued {
@@ -35,6 +35,13 @@ const RSA = {
   hash: "SHA-256",
 };
 const EC = { name: "ECDSA", namedCurve: "P-256" };
+const ALGORITHMS: Readonly<Record<KeyKind, RsaHashedKeyGenParams | EcKeyGenParams | Algorithm>> = {
+  RSA,
+  EC,
+  "P-384": { ...EC, namedCurve: "P-384" },
+  "P-521": { ...EC, namedCurve: "P-521" },
+  Ed25519: { name: "Ed25519" },
+};
 
 const SEQUENCE = 0x30;
 const SET = 0x31;
@@ -212,8 +219,8 @@ function unsigned(bytes: Uint8Array): Uint8Array {
 }
 
 async function generateKeys(kind: KeyKind): Promise<CryptoKeyPair> {
-  const algorithm = kind === "RSA" ? RSA : EC;
-  return await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]) as CryptoKeyPair;
+  const usages: KeyUsage[] = ["sign", "verify"];
+  return await crypto.subtle.generateKey(ALGORITHMS[kind], true, usages) as CryptoKeyPair;
 }
 
 async function pemOfKey(key: CryptoKey): Promise<string> {

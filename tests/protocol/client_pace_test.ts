@@ -64,11 +64,14 @@ Deno.test("pace: forgiven, messages and frames begin anew, audio does not", () =
   assert(!takes(pace, 1, 0));
 });
 
-Deno.test("pace: by default, the messages and frames of 30 s come at once", () => {
+Deno.test("pace: by default, the messages and frames of 30 s come at once, and no more", () => {
   const pace = new ClientPace(SERVER_SESSION_LIMITS, 0);
-  // A ping every 5 s, and frames of 20 ms.
-  for (let i = 0; i < 6; i++) assertEquals(pace.message(0), undefined);
-  for (let i = 0; i < 30 * 50; i++) assertEquals(pace.frame(0), undefined);
+  const { receivedTextRate, receivedAudioRate } = SERVER_SESSION_LIMITS;
+  assertEquals([receivedTextRate.burst, receivedAudioRate.burst] as number[], [600, 15_000]);
+  for (let i = 0; i < 600; i++) assertEquals(pace.message(0), undefined);
+  assertEquals(pace.message(0), "More than 20 messages a second");
+  for (let i = 0; i < 15_000; i++) assertEquals(pace.frame(0), undefined);
+  assertEquals(pace.frame(0), "More than 500 audio frames a second");
 });
 
 // ——— audio ahead of real time ———

@@ -218,6 +218,17 @@ Deno.test("session: 429 with retryAfter holds back events and audio, and nothing
   assertEquals(client.receiveTypes().toSorted(), ["audio", "event"]);
 });
 
+Deno.test("session: 429 with a retryAfter of a month holds back for a minute, and not for longer", () => {
+  const client = open({}, {}, { silenceTimeoutMs: 1e9 });
+  client.send("error", { code: 429, message: "Too many", retryAfter: "PT2678400S" });
+  assertEquals(client.events(), [{ type: "error", code: 429, retryAfterMs: 60_000 }]);
+  client.session.sendEvent([note(1)], 0);
+  client.advanceTo(59_999);
+  assertEquals(client.receive(), []);
+  client.advanceTo(60_000);
+  assertEquals(entitiesOf(client.receive()), [note(1)]);
+});
+
 Deno.test("session: 429 does not hold back the end of the session", () => {
   const client = open();
   client.send("error", { code: 429, message: "Too many", retryAfter: "PT30S" });

@@ -114,6 +114,18 @@ Deno.test("failure limiter: what counts is the last failure, not the first", () 
   assertEquals(limiter.isExhausted("b", 5), false);
 });
 
+Deno.test("failure limiter: an address that failed again within the minute is not forgotten", () => {
+  const limiter = new FailureLimiter({ perMinute: 2 });
+  failures(limiter, "a", 2);
+  assertEquals(limiter.isExhausted("a", 0), true);
+  limiter.fail("a", 50_000);
+  limiter.fail("b", 61_000);
+  assertEquals(limiter.size, 2);
+  // It has one failure again; forgotten, it would have two.
+  assertEquals(limiter.fail("a", 61_000), "within");
+  assertEquals(limiter.isExhausted("a", 61_000), true);
+});
+
 Deno.test("failure limiter: it remembers 10,000 addresses unless configured, of any number", () => {
   const limiter = new FailureLimiter({ perMinute: 1 });
   for (let i = 0; i < 100_000; i++) limiter.fail(`address ${i}`, i / 10);

@@ -2,7 +2,7 @@
  * Every message of section 5 of the protocol, both directions, over a real socket: parsed, answered
  * as the protocol says, and counted.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import type { Call } from "../../lib/app/app.ts";
 import { until } from "../helpers/deadline.ts";
 import { TestApp } from "../helpers/test_app.ts";
@@ -636,4 +636,33 @@ Deno.test("pauses: audio that was in flight when the server paused is taken", as
   await client.ping();
   assertEquals(call.positionSamples, 800);
   await client.close();
+});
+
+Deno.test("large texts: of a megabyte, apps and the message log get the beginning", async () => {
+  // A character of three bytes at the place where it is cut.
+  const text = `begins so ${"€".repeat(333_330)}`;
+  const texts: string[] = [];
+  const app = new TestApp({
+    message: ({ from, text }) => {
+      if (from === "client") texts.push(text);
+    },
+  });
+  await using server = await TestServer.start({ apps: [app] });
+  await using client = await server.connect();
+  await client.open();
+  client.sendText(text);
+  // It counts, although it was not read.
+  client.seq++;
+  await client.expect("disconnect");
+  await client.close("disconnect");
+  await server.idle();
+  const [, kept = "", close = "", ...others] = texts;
+  assertEquals(others, []);
+  assertEquals(JSON.parse(close).type, "close", "one that is not too large is kept as it is");
+  const logged = (await server.recording(client.id)).lines.filter(({ from }) => from === "client");
+  assertEquals(logged[1]?.text, kept);
+  assertGreater(kept.length, 100);
+  assertLessOrEqual(kept.length, 1100);
+  assert(kept.endsWith("€…"), kept.slice(-10));
+  assert(text.startsWith(kept.slice(0, -1)));
 });

@@ -122,6 +122,7 @@ export class Listener {
       try {
         return await this.#server.finished;
       } catch (error) {
+        if (this.#stopping.signal.aborted) return;
         this.#onFailure(error);
         await this.#listenAgain();
       }

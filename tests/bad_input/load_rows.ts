@@ -91,6 +91,20 @@ export const LOAD_ROWS: readonly Row[] = [
     },
   },
   {
+    line: "many messages",
+    name: "nine, of 60,000 letters each",
+    recorded: { audio: AUDIO, isComplete: true },
+    async run(scene) {
+      const session = await call(scene);
+      const text = "x".repeat(60_000);
+      for (let i = 0; i < 9; i++) {
+        const payload = session.text("dtmf", { digit: "1", text });
+        await session.sendBytes(frameBytes({ opcode: 1, payload }));
+      }
+      return await takeDisconnect(session, /characters of text a second/);
+    },
+  },
+  {
     line: "many frames",
     name: "15,300 empty ones",
     recorded: { audio: AUDIO, isComplete: true },

@@ -244,7 +244,8 @@ export const SESSION_GROUPS = [
     lines: [
       {
         id: "many messages",
-        sent: "more than `MAX_MESSAGES_PER_SECOND`, and 30 s of them in advance",
+        sent: "more than `MAX_MESSAGES_PER_SECOND`, or of their `MAX_CHARACTERS_PER_SECOND`, and " +
+          "30 s of them in advance",
         comesBack: DISCONNECT,
         outcome: "disconnect error",
         log: [BROKE],

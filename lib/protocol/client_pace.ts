@@ -45,7 +45,7 @@ export class ClientPace {
   }
 
   /** Counts a text message of so many characters. If that is too much, says so. */
-  message(nowMs: number, characters = 0): string | undefined {
+  message(nowMs: number, characters: number): string | undefined {
     if (!this.#messages.tryTake(nowMs)) {
       return `More than ${this.#limits.receivedTextRate.perSecond} messages a second`;
     }

@@ -44,9 +44,9 @@ export class ServerSession {
   readonly #pace: ClientPace;
   readonly #reports = new ServerSessionReports();
   readonly #outbox: ServerOutbox;
+  readonly #deadlines: ServerDeadlines;
   #offers: readonly MediaOffer[] = [];
   #wantsLanguages = false;
-  readonly #deadlines: ServerDeadlines;
   #unansweredUpdates = 0;
   /** Nothing that comes is looked at any more. */
   #hasGivenUp = false;

@@ -173,13 +173,8 @@ export function startServer(options: ServerOptions): AudioHookServer {
       limits: sessionLimits,
     });
     const group = new AppGroup(apps, appTimeouts, sessionId);
-    let upgraded: Deno.WebSocketUpgrade;
-    try {
-      if (!WEBSOCKET_KEY.test(request.headers.get("sec-websocket-key") ?? "")) {
-        throw new TypeError("Expected 16 bytes in base64 as Sec-WebSocket-Key");
-      }
-      upgraded = Deno.upgradeWebSocket(request, { idleTimeout: DEAD_AFTER_SECONDS });
-    } catch {
+    const upgraded = upgradeWebSocket(request);
+    if (upgraded === undefined) {
       refusals.write("info", "Bad WebSocket handshake of {sessionId}", {
         sessionId,
         correlationId,
@@ -289,6 +284,16 @@ export function startServer(options: ServerOptions): AudioHookServer {
       await listener.shutdown(STRAGGLERS_TIMEOUT_MS);
     },
   };
+}
+
+/** Takes the connection over; `undefined` if the handshake is not right. */
+function upgradeWebSocket(request: Request): Deno.WebSocketUpgrade | undefined {
+  if (!WEBSOCKET_KEY.test(request.headers.get("sec-websocket-key") ?? "")) return undefined;
+  try {
+    return Deno.upgradeWebSocket(request, { idleTimeout: DEAD_AFTER_SECONDS });
+  } catch {
+    return undefined;
+  }
 }
 
 function unavailable(why: string): Response {

@@ -5,7 +5,8 @@ import { assertEquals } from "@std/assert";
 import { ENDPOINT, openParameters, requestHeaders } from "../helpers/wire_client.ts";
 import { HANDSHAKE } from "../helpers/raw_socket.ts";
 import { concat, noise } from "../helpers/wav_check.ts";
-import { frameBytes, type FrameShape, RawSession } from "./raw_session.ts";
+import { frameBytes, type FrameShape } from "../helpers/frame_bytes.ts";
+import { RawSession } from "./raw_session.ts";
 import { MARK, type Row, type Scene, takeEnd } from "./runner.ts";
 import type { LineId } from "./table.ts";
 

@@ -7,7 +7,8 @@ import { until } from "../helpers/deadline.ts";
 import { FaultyStore } from "../helpers/faulty_store.ts";
 import { concat, noise } from "../helpers/wav_check.ts";
 import { AUDIO, call } from "./frame_rows.ts";
-import { frameBytes, type RawSession } from "./raw_session.ts";
+import { frameBytes } from "../helpers/frame_bytes.ts";
+import type { RawSession } from "./raw_session.ts";
 import { checkInfo, type Row, type Scene, takeDisconnect, takeEnd } from "./runner.ts";
 
 const TOO_SLOW = "The client of {sessionId} does not read: {bufferedAmount} bytes wait for it";

@@ -1,9 +1,10 @@
 /**
  * The log of one test, in memory, and what may be in it.
  */
-import { configure, type LogRecord, reset } from "@logtape/logtape";
+import type { LogRecord } from "@logtape/logtape";
 import { assert, assertEquals } from "@std/assert";
 import { until } from "../helpers/deadline.ts";
+import { LogRecords } from "../helpers/log_records.ts";
 import type { LogLine } from "./table_line.ts";
 
 /** What the log says of any session, however good. */
@@ -18,24 +19,19 @@ const GRAVE: readonly string[] = ["warning", "error", "fatal"];
 
 /** Make it by `await using log = await LogWatch.start()`, before the server. */
 export class LogWatch implements AsyncDisposable {
-  readonly #records: LogRecord[] = [];
+  readonly #logs: LogRecords;
+
+  private constructor(logs: LogRecords) {
+    this.#logs = logs;
+  }
 
   static async start(): Promise<LogWatch> {
-    const watch = new LogWatch();
-    await configure({
-      reset: true,
-      sinks: { memory: (record) => watch.#records.push(record) },
-      loggers: [
-        { category: ["logtape"], lowestLevel: "error" },
-        { category: ["audiohook"], lowestLevel: "trace", sinks: ["memory"] },
-      ],
-    });
-    return watch;
+    return new LogWatch(await LogRecords.watch());
   }
 
   /** Whether such a line is in the log. */
   has(template: string): boolean {
-    return this.#records.some((record) => templateOf(record) === template);
+    return this.#logs.records.some((record) => templateOf(record) === template);
   }
 
   /** Settles when such a line is in the log. */
@@ -48,13 +44,13 @@ export class LogWatch implements AsyncDisposable {
     const lines = (
       records: readonly LogRecord[],
     ) => [...new Set(records.map((record) => `${record.level}: ${templateOf(record)}`))];
-    const ofBystander = this.#records.filter((record) => sessionOf(record) === bystanderId);
+    const ofBystander = this.#logs.records.filter((record) => sessionOf(record) === bystanderId);
     assertEquals(
       lines(ofBystander).filter((line) => !NORMAL.includes(line)),
       [],
       "the log of the bystander",
     );
-    const others = this.#records.filter((record) => !ofBystander.includes(record));
+    const others = this.#logs.records.filter((record) => !ofBystander.includes(record));
     const texts = expected.map(({ level, template }) => `${level}: ${template}`);
     const required = texts.filter((_, index) => expected[index]?.isSure !== false);
     const said = lines(others);
@@ -76,13 +72,11 @@ export class LogWatch implements AsyncDisposable {
 
   /** Everything, with all properties: to be searched for what must not be in it. */
   get text(): string {
-    return this.#records
-      .map(({ message, rawMessage, properties }) => Deno.inspect([message, rawMessage, properties]))
-      .join("\n");
+    return this.#logs.text;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await reset();
+    await this.#logs[Symbol.asyncDispose]();
   }
 }
 

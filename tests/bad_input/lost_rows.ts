@@ -7,7 +7,8 @@ import { HANDSHAKE } from "../helpers/raw_socket.ts";
 import { noise } from "../helpers/wav_check.ts";
 import { ENDPOINT, openParameters, requestHeaders } from "../helpers/wire_client.ts";
 import { AUDIO, call } from "./frame_rows.ts";
-import { frameBytes, type RawSession } from "./raw_session.ts";
+import { frameBytes } from "../helpers/frame_bytes.ts";
+import type { RawSession } from "./raw_session.ts";
 import { MARK, type Row, type Scene, takeEnd } from "./runner.ts";
 import type { LineId } from "./table.ts";
 

@@ -3,7 +3,7 @@
  */
 import { type Json, NIL } from "../helpers/wire_client.ts";
 import { BAD_DURATIONS, envelope, faulty, parameters, unreadable } from "./faulty.ts";
-import { frameBytes } from "./raw_session.ts";
+import { frameBytes } from "../helpers/frame_bytes.ts";
 import { MARK, type Row, takeDisconnect } from "./runner.ts";
 import type { LineId } from "./table.ts";
 

@@ -13,7 +13,7 @@ import {
 } from "../helpers/wire_client.ts";
 import { type Fault, faulty } from "./faulty.ts";
 import { AUDIO, call } from "./frame_rows.ts";
-import { frameBytes } from "./raw_session.ts";
+import { frameBytes } from "../helpers/frame_bytes.ts";
 import { MARK, type Row, takeDisconnect } from "./runner.ts";
 import type { LineId } from "./table.ts";
 

@@ -12,7 +12,8 @@ import { assertWav } from "../helpers/wav_check.ts";
 import type { ConnectOptions, ServerText, WireClient } from "../helpers/wire_client.ts";
 import { Bystander } from "./bystander.ts";
 import { LogWatch } from "./log_watch.ts";
-import { frameBytes, RawSession } from "./raw_session.ts";
+import { frameBytes } from "../helpers/frame_bytes.ts";
+import { RawSession } from "./raw_session.ts";
 import { BAD_INPUT, type LineId } from "./table.ts";
 import type { Line, Outcome } from "./table_line.ts";
 

@@ -3,7 +3,8 @@
  */
 import { assertEquals } from "@std/assert";
 import { AUDIO, call } from "./frame_rows.ts";
-import { frameBytes, type RawSession } from "./raw_session.ts";
+import { frameBytes } from "../helpers/frame_bytes.ts";
+import type { RawSession } from "./raw_session.ts";
 import { checkInfo, MARK, type Row, type Scene, takeEnd } from "./runner.ts";
 import { until } from "../helpers/deadline.ts";
 

@@ -4,6 +4,7 @@
  */
 import { Socket } from "node:net";
 import { within } from "./deadline.ts";
+import { frameBytes } from "./frame_bytes.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -29,18 +30,6 @@ export const HANDSHAKE: Readonly<Record<string, string>> = {
   "Sec-WebSocket-Version": "13",
   "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 };
-
-/** The bytes of a client's frame. */
-export function maskedFrame(opcode: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
-  const size = payload.length;
-  const head = size < 126
-    ? [0x80 | size]
-    : size < 65_536
-    ? [0x80 | 126, size >> 8, size & 0xFF]
-    : [0x80 | 127, 0, 0, 0, 0, size >>> 24, (size >> 16) & 0xFF, (size >> 8) & 0xFF, size & 0xFF];
-  // A mask of zeros leaves the payload as it is.
-  return new Uint8Array([0x80 | opcode, ...head, 0, 0, 0, 0, ...payload]);
-}
 
 /** A TCP connection that speaks as it is told. By node:net, because Deno's own can't reset. */
 export class RawSocket implements AsyncDisposable {
@@ -121,7 +110,7 @@ export class RawSocket implements AsyncDisposable {
 
   /** Sends a frame, masked as a client has to. */
   async sendFrame(opcode: number, payload: Uint8Array): Promise<void> {
-    await this.write(maskedFrame(opcode, payload));
+    await this.write(frameBytes({ opcode, payload }));
   }
 
   sendText(text: string): Promise<void> {

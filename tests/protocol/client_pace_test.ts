@@ -25,25 +25,23 @@ function takes(pace: ClientPace, samples: number, nowMs: number): boolean {
 // ——— messages and frames ———
 
 for (
-  const [what, count, perSecond, burst] of [["messages", "message", 2, 10], [
-    "audio frames",
-    "frame",
-    4,
-    20,
-  ]] as const
+  const [what, count, perSecond, burst] of [
+    ["messages", (pace: ClientPace, nowMs: number) => pace.message(nowMs, 1), 2, 10],
+    ["audio frames", (pace: ClientPace, nowMs: number) => pace.frame(nowMs), 4, 20],
+  ] as const
 ) {
   Deno.test(`pace: ${what} beyond burst and rate are one too many, by the limit's name`, () => {
     const pace = new ClientPace(LIMITS, 0);
-    for (let i = 0; i < burst; i++) assertEquals(pace[count](0), undefined);
-    assertEquals(pace[count](0), `More than ${perSecond} ${what} a second`);
-    assertEquals(pace[count](1000 / perSecond - 1), `More than ${perSecond} ${what} a second`);
-    assertEquals(pace[count](1000 / perSecond), undefined);
+    for (let i = 0; i < burst; i++) assertEquals(count(pace, 0), undefined);
+    assertEquals(count(pace, 0), `More than ${perSecond} ${what} a second`);
+    assertEquals(count(pace, 1000 / perSecond - 1), `More than ${perSecond} ${what} a second`);
+    assertEquals(count(pace, 1000 / perSecond), undefined);
   });
 }
 
 Deno.test("pace: messages, frames and samples are counted apart", () => {
   const pace = new ClientPace(LIMITS, 0);
-  for (let i = 0; i < 20; i++) pace.message(0);
+  for (let i = 0; i < 20; i++) pace.message(0, 1);
   for (let i = 0; i < 20; i++) assertEquals(pace.frame(0), undefined);
   assert(takes(pace, 5 * RATE, 0));
   assert(!takes(pace, 1, 0));
@@ -52,13 +50,13 @@ Deno.test("pace: messages, frames and samples are counted apart", () => {
 Deno.test("pace: forgiven, messages and frames begin anew, audio does not", () => {
   const pace = new ClientPace(LIMITS, 0);
   for (let i = 0; i < 30; i++) {
-    pace.message(0);
+    pace.message(0, 1);
     pace.frame(0);
   }
   assert(takes(pace, 5 * RATE, 0));
   pace.forgive(0);
-  for (let i = 0; i < 10; i++) assertEquals(pace.message(0), undefined);
-  assert(pace.message(0) !== undefined);
+  for (let i = 0; i < 10; i++) assertEquals(pace.message(0, 1), undefined);
+  assert(pace.message(0, 1) !== undefined);
   for (let i = 0; i < 20; i++) assertEquals(pace.frame(0), undefined);
   assert(pace.frame(0) !== undefined);
   assert(!takes(pace, 1, 0));
@@ -68,8 +66,8 @@ Deno.test("pace: by default, the messages and frames of 30 s come at once, and n
   const pace = new ClientPace(SERVER_SESSION_LIMITS, 0);
   const { receivedTextRate, receivedAudioRate } = SERVER_SESSION_LIMITS;
   assertEquals([receivedTextRate.burst, receivedAudioRate.burst] as number[], [600, 15_000]);
-  for (let i = 0; i < 600; i++) assertEquals(pace.message(0), undefined);
-  assertEquals(pace.message(0), "More than 20 messages a second");
+  for (let i = 0; i < 600; i++) assertEquals(pace.message(0, 1), undefined);
+  assertEquals(pace.message(0, 1), "More than 20 messages a second");
   for (let i = 0; i < 15_000; i++) assertEquals(pace.frame(0), undefined);
   assertEquals(pace.frame(0), "More than 500 audio frames a second");
 });

@@ -3,12 +3,12 @@
  */
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { until } from "../helpers/deadline.ts";
+import { frameBytes } from "../helpers/frame_bytes.ts";
 import { knockWith, type Target, upgrade } from "../helpers/knock.ts";
 import { type MemoryReport, PINGS_AT_ONCE } from "../helpers/memory_server.ts";
 import { Program, ROOT, TemporaryFolder } from "../helpers/program.ts";
 import {
   HANDSHAKE,
-  maskedFrame,
   rawRequest,
   type RawSocket,
   requestHead,
@@ -113,7 +113,7 @@ const WAYS: readonly ((server: Target, n: number) => Promise<void>)[] = [
   },
   async function droppedWithinAFrame(server) {
     await using session = await Session.open(server);
-    await session.socket.write(maskedFrame(2, AUDIO).subarray(0, 800));
+    await session.socket.write(frameBytes({ opcode: 2, payload: AUDIO }).subarray(0, 800));
   },
   async function badMessage(server) {
     await using session = await Session.open(server);
@@ -146,7 +146,7 @@ const WAYS: readonly ((server: Target, n: number) => Promise<void>)[] = [
     await sendAndReset(
       server.addr.port,
       requestHead(ENDPOINT, { Host: server.authority, ...HANDSHAKE, ...headers }),
-      maskedFrame(1, new TextEncoder().encode(text)),
+      frameBytes({ opcode: 1, payload: text }),
     );
   },
   async function goodbyeWithoutClose(server) {

@@ -6,7 +6,6 @@
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { Recorder } from "./lib/app/recorder.ts";
-import { runDemo } from "./lib/client/demo.ts";
 import { CredentialsError, loadOrCreateCredentials } from "./lib/config/credentials.ts";
 import { loadSettings } from "./lib/config/load_settings.ts";
 import { describeFailure } from "./lib/config/describe_failure.ts";
@@ -101,6 +100,8 @@ async function serve(settings: Settings): Promise<number> {
 
 /** Starts on a free port, places a call, and ends. Without TLS: no certificate is for 127.0.0.1. */
 async function demo(settings: Settings): Promise<number> {
+  // Not loaded with the server: the client needs packages that the server does not.
+  const { runDemo } = await import("./lib/client/demo.ts");
   const recordingsDir = await makeRecordingsDir(settings);
   const { keys } = await loadKeys(settings);
   const [first] = keys;

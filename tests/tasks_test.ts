@@ -22,6 +22,9 @@ import {
   wavData,
 } from "./helpers/program.ts";
 
+/** What the package `ws` asks the environment for when it is loaded. */
+const READ_BY_PACKAGES = ["WS_NO_BUFFER_UTIL", "WS_NO_UTF_8_VALIDATE"];
+
 /** The flags that give permissions. */
 function permissionFlags(task: string): string[] {
   return taskFlags(task).filter((flag) => /^(--allow|--deny|-[A-Z])/.test(flag)).sort();
@@ -66,9 +69,10 @@ Deno.test("tasks: start and compile have the same permissions, and the same scri
   assertMatch(taskCommand("compile"), / main\.ts$/);
 });
 
-Deno.test("tasks: the environment that they may read is exactly the settings", () => {
+Deno.test("tasks: the environment that they may read is the settings, and what packages ask for", () => {
   for (const name of ["start", "compile", "call", "demo"]) {
-    assertEquals(flagValue(name, "--allow-env").split(","), [...SETTING_NAMES], name);
+    const names = [...SETTING_NAMES, ...READ_BY_PACKAGES];
+    assertEquals(flagValue(name, "--allow-env").split(","), names, name);
   }
 });
 

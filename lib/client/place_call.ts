@@ -13,6 +13,7 @@ import {
   SAMPLE_RATE,
 } from "../protocol/mod.ts";
 import type { CallAudio } from "./call_audio.ts";
+import { ClientSocket, type ConnectionEnd } from "./client_socket.ts";
 import { connectionHeaders, type ConnectionRequest } from "./connection_request.ts";
 
 /** How a call is placed. */
@@ -51,9 +52,6 @@ const CONNECT_HINT =
   "Does a server listen there, and does it know the key, the secret and this address?";
 const CERTIFICATE_HINT = "Is this host one of the certificate's names, and the certificate valid " +
   "now, and of a known authority? DENO_CERT=FILE in the environment makes one known";
-const CONNECT_TIMEOUT_MS = 10_000;
-/** From our closing of the socket to its end. */
-const END_TIMEOUT_MS = 5_000;
 const DEFAULT_FRAME_SAMPLES = 800;
 /** More than that waits in the socket: the server or the network is too slow for this speed. */
 const MAX_BUFFERED_BYTES = 1024 * 1024;
@@ -74,7 +72,7 @@ export async function placeCall(options: PlaceCallOptions): Promise<CallOutcome>
 
 class CallInProgress {
   readonly #options: PlaceCallOptions;
-  readonly #socket: WebSocket;
+  readonly #socket: ClientSocket;
   readonly #session: ClientSession;
   readonly #outcome = Promise.withResolvers<CallOutcome>();
   readonly #roundTripsMs: number[] = [];
@@ -83,30 +81,27 @@ class CallInProgress {
   #bytesPerSampleFrame = 0;
   #spokenSamples = 0;
   #nextFrameMs = Infinity;
-  #timer: ReturnType<typeof setTimeout>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isOver = false;
   #violation: string | undefined;
   #failure: string | undefined = "The connection ended before the session was closed";
 
   constructor(options: PlaceCallOptions, headers: Record<string, string>) {
     this.#options = options;
     this.#session = new ClientSession({ id: options.request.sessionId });
-    this.#socket = new WebSocket(options.request.url, { headers });
-    this.#socket.binaryType = "arraybuffer";
-    this.#socket.onopen = () => this.#onConnected();
-    this.#socket.onmessage = (event) => this.#onMessage(event.data);
-    this.#socket.onerror = (event) => {
-      event.preventDefault();
-      if (this.#session.state !== "idle") return;
-      const why = event instanceof ErrorEvent ? `: ${event.message}` : "";
-      this.#failure = `Cannot connect to ${options.request.url}${why}. ${
-        /certificate/i.test(why) ? CERTIFICATE_HINT : CONNECT_HINT
-      }`;
-    };
-    this.#socket.onclose = () => this.#end();
-    this.#timer = setTimeout(
-      () => this.#hangUp("The connection took too long"),
-      CONNECT_TIMEOUT_MS,
-    );
+    const { url } = options.request;
+    this.#socket = new ClientSocket({ url, headers }, {
+      onOpen: () => this.#onConnected(),
+      onText: (text) => {
+        this.#session.receiveText(text, performance.now());
+        this.#work();
+      },
+      onBinary: (frame) => {
+        if (this.#session.receiveAudio(frame, performance.now())) this.#options.onAudio?.(frame);
+        this.#work();
+      },
+      onEnd: (end) => this.#end(end),
+    });
     options.signal?.addEventListener("abort", this.#onAbort);
     if (options.signal?.aborted) this.#close();
   }
@@ -120,16 +115,6 @@ class CallInProgress {
     this.#work();
   }
 
-  #onMessage(data: unknown): void {
-    if (typeof data === "string") {
-      this.#session.receiveText(data, performance.now());
-    } else if (data instanceof ArrayBuffer) {
-      const frame = new Uint8Array(data);
-      if (this.#session.receiveAudio(frame, performance.now())) this.#options.onAudio?.(frame);
-    }
-    this.#work();
-  }
-
   /** Does all that is due, and sets the timer for what is due next. */
   #work(): void {
     const nowMs = performance.now();
@@ -138,7 +123,7 @@ class CallInProgress {
     this.#sendAudio(nowMs);
     this.#write();
     clearTimeout(this.#timer);
-    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    if (this.#isOver) return;
     const frameMs = this.#session.state === "open" ? this.#nextFrameMs : Infinity;
     const dueMs = Math.min(frameMs, this.#session.deadlineMs);
     if (dueMs === Infinity) return;
@@ -147,8 +132,7 @@ class CallInProgress {
 
   #write(): void {
     for (const frame of this.#session.takeOutput()) {
-      if (this.#socket.readyState !== WebSocket.OPEN) return;
-      this.#socket.send(frame as string | Uint8Array<ArrayBuffer>);
+      this.#socket.send(frame);
     }
   }
 
@@ -156,7 +140,7 @@ class CallInProgress {
     const { audio, speed, frameSamples = DEFAULT_FRAME_SAMPLES, onProgress } = this.#options;
     const frameMs = frameSamples * 1000 / SAMPLE_RATE / speed;
     for (let sent = 0; this.#session.state === "open" && this.#nextFrameMs <= nowMs; sent++) {
-      if (sent === MAX_FRAMES_AT_ONCE || this.#socket.bufferedAmount > MAX_BUFFERED_BYTES) {
+      if (sent === MAX_FRAMES_AT_ONCE || this.#socket.bufferedBytes > MAX_BUFFERED_BYTES) {
         this.#nextFrameMs = nowMs + frameMs;
         return;
       }
@@ -223,18 +207,33 @@ class CallInProgress {
   #hangUp(failure: string | undefined): void {
     this.#failure = failure;
     this.#write();
-    this.#socket.close();
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#end(), END_TIMEOUT_MS);
+    this.#socket.close();
   }
 
-  #end(): void {
+  #end(end: ConnectionEnd): void {
+    this.#isOver = true;
     clearTimeout(this.#timer);
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     this.#outcome.resolve({
-      failure: this.#violation ?? this.#failure,
+      failure: this.#violation ?? this.#describe(end),
       positionSamples: this.#session.positionSamples,
       roundTripsMs: this.#roundTripsMs,
     });
+  }
+
+  #describe(end: ConnectionEnd): string | undefined {
+    const { url } = this.#options.request;
+    switch (end.how) {
+      case "refused":
+        return `Cannot connect to ${url}: the server answered ${end.status}. ${CONNECT_HINT}`;
+      case "unreachable":
+        return `Cannot connect to ${url}: ${end.why}. ${
+          /cert/i.test(end.code ?? end.why) ? CERTIFICATE_HINT : CONNECT_HINT
+        }`;
+      case "lost":
+      case "closed":
+        return this.#failure;
+    }
   }
 }

@@ -1,0 +1,164 @@
+/**
+ * A WebSocket as Genesys Cloud has one, and as a bad network leaves it (protocol section 1).
+ *
+ * Deno's own client doesn't tell the HTTP status of a refused connection, can't drop a connection
+ * or stop reading, and holds small messages back (Nagle's algorithm); the package `ws` does all of
+ * that. Every wait has a deadline. Imports nothing else.
+ */
+// @ts-types="ws/types"
+import { WebSocket as WsSocket } from "ws";
+
+/** How a connection ended, or why there was none. */
+export type ConnectionEnd =
+  /** The server answered the connection request by another HTTP status than 101. */
+  | {
+    readonly how: "refused";
+    readonly status: number;
+    /** When it says to try again, seconds from now. */
+    readonly retryAfterSeconds: number | undefined;
+  }
+  /** No connection: nobody listens, an unknown name, a bad certificate, no answer in time. */
+  | { readonly how: "unreachable"; readonly why: string; readonly code: string | undefined }
+  /** We ended it. */
+  | { readonly how: "closed" }
+  /** The server or the network ended it. `code` is the WebSocket's; 1006: without a goodbye. */
+  | { readonly how: "lost"; readonly code: number };
+
+/** What happens on a connection. */
+export interface ClientSocketHandlers {
+  /** The connection is there. */
+  onOpen(): void;
+  /** A text frame came. */
+  onText(text: string): void;
+  /** A binary frame came; its bytes are the handler's. */
+  onBinary(bytes: Uint8Array): void;
+  /** It is over, or never began. Called once, and last. */
+  onEnd(end: ConnectionEnd): void;
+}
+
+/** Options of a {@link ClientSocket}. */
+export interface ClientSocketOptions {
+  /** `ws:` or `wss:`. */
+  readonly url: URL;
+  /** Headers of the connection request. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** From the beginning to the end of the handshake; 10 s unless given. */
+  readonly connectTimeoutMs?: number;
+  /**
+   * Masks frames by zeros, which costs less of our time where thousands of calls are made. A mask
+   * protects proxies from what a page in a browser may send, and nothing here.
+   */
+  readonly hasZeroMask?: boolean;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/** From our goodbye to the end of the TCP connection, which is then dropped. */
+const CLOSE_TIMEOUT_MS = 5_000;
+/** More than the protocol allows, so that a server which sends too much can be told so. */
+const MAX_RECEIVED_BYTES = 1024 * 1024;
+
+/** One connection, from the request to its end. */
+export class ClientSocket {
+  readonly #socket: WsSocket;
+  readonly #handlers: ClientSocketHandlers;
+  readonly #connectTimer: ReturnType<typeof setTimeout>;
+  #closeTimer: ReturnType<typeof setTimeout> | undefined;
+  #wasOpen = false;
+  #isOver = false;
+
+  /**
+   * Begins to connect.
+   *
+   * @throws {Error} If the address or a header is not one.
+   */
+  constructor(options: ClientSocketOptions, handlers: ClientSocketHandlers) {
+    this.#handlers = handlers;
+    const { url, headers, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
+    const socket = new WsSocket(url, {
+      headers,
+      maxPayload: MAX_RECEIVED_BYTES,
+      perMessageDeflate: false,
+      followRedirects: false,
+      generateMask: options.hasZeroMask ? (mask) => void mask.fill(0) : undefined,
+    });
+    this.#socket = socket;
+    this.#connectTimer = setTimeout(() => {
+      this.#finish({ how: "unreachable", why: "No answer in time", code: "ETIMEDOUT" });
+      socket.terminate();
+    }, connectTimeoutMs);
+    socket.on("open", () => {
+      clearTimeout(this.#connectTimer);
+      this.#wasOpen = true;
+      if (!this.#isOver) handlers.onOpen();
+    });
+    socket.on("message", (data: Uint8Array, isBinary) => {
+      if (this.#isOver) return;
+      if (isBinary) handlers.onBinary(data);
+      else handlers.onText(data.toString());
+    });
+    socket.on("unexpected-response", (request, response) => {
+      const { statusCode = 0, headers: { "retry-after": retryAfter = "" } } = response;
+      const retryAfterSeconds = /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) : undefined;
+      this.#finish({ how: "refused", status: statusCode, retryAfterSeconds });
+      request.destroy();
+    });
+    socket.on("error", (error: Error & { readonly code?: string }) => {
+      // Of an open connection, `close` tells the end.
+      if (this.#wasOpen) return;
+      this.#finish({ how: "unreachable", why: error.message, code: error.code });
+    });
+    socket.on("close", (code) => this.#finish({ how: "lost", code }));
+  }
+
+  /** Bytes that were sent, and that the network has not taken yet. */
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  /** Sends a text frame or a binary one; without a connection, nothing happens. */
+  send(frame: string | Uint8Array): void {
+    if (this.#socket.readyState === WsSocket.OPEN) this.#socket.send(frame);
+  }
+
+  /** Stops reading, as a client does that hangs: what the server sends waits in the network. */
+  stall(): void {
+    this.#socket.pause();
+  }
+
+  /** Reads again. */
+  unstall(): void {
+    this.#socket.resume();
+  }
+
+  /** Ends the connection by the WebSocket's goodbye, or before it is there. */
+  close(): void {
+    if (this.#isOver || this.#closeTimer !== undefined) return;
+    if (this.#socket.readyState === WsSocket.CONNECTING) return this.drop();
+    this.#closeTimer = setTimeout(() => this.drop(), CLOSE_TIMEOUT_MS);
+    this.#socket.close();
+  }
+
+  /** Drops the TCP connection, as a network failure does; the WebSocket says no goodbye. */
+  drop(): void {
+    this.#finish({ how: "closed" });
+    this.#socket.terminate();
+  }
+
+  /** Resets the TCP connection (RST): what waits is thrown away. */
+  reset(): void {
+    this.#finish({ how: "closed" });
+    // Not part of the package's interface: its TCP socket, which is there while it is open.
+    const { _socket: tcp } = this.#socket as unknown as { _socket?: { resetAndDestroy(): void } };
+    if (tcp === undefined) this.#socket.terminate();
+    else tcp.resetAndDestroy();
+  }
+
+  #finish(end: ConnectionEnd): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#connectTimer);
+    const isByUs = this.#closeTimer !== undefined;
+    clearTimeout(this.#closeTimer);
+    this.#handlers.onEnd(isByUs ? { how: "closed" } : end);
+  }
+}

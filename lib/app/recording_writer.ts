@@ -167,6 +167,7 @@ export class RecordingWriter {
     padding: Uint8Array,
     metadata: () => string,
   ): Promise<boolean> {
+    this.#files?.hurry();
     this.flush();
     this.#endedMs = performance.now();
     const end = this.#audioOffset;
@@ -217,11 +218,17 @@ export class RecordingWriter {
     this.#working = this.#doJobs();
   }
 
+  async #create(): Promise<RecordingFiles> {
+    const files = await this.#options.create();
+    this.#location = files.location;
+    if (this.#endedMs !== undefined) files.hurry();
+    return files;
+  }
+
   async #doJobs(): Promise<void> {
     while (true) {
       try {
-        this.#files ??= await this.#options.create();
-        this.#location = this.#files.location;
+        this.#files ??= await this.#create();
         const [job] = this.#jobs;
         if (job === undefined) break;
         await job(this.#files);

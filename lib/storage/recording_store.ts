@@ -32,6 +32,8 @@ export interface RecordingFiles {
   writeMessages(offset: number, bytes: Uint8Array): Promise<void>;
   /** Writes the metadata, as a whole. */
   writeMetadata(text: string): Promise<void>;
+  /** The recording ends: what is written from now on shall not wait to be put together with more. */
+  hurry(): void;
   /** Lets go of the files; nothing more is written. */
   close(): void;
 }

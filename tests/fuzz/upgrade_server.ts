@@ -23,6 +23,7 @@ const NOWHERE: RecordingStore = {
       finishAudio: () => Promise.resolve(),
       writeMessages: () => Promise.resolve(),
       writeMetadata: () => Promise.resolve(),
+      hurry: () => {},
       close: () => {},
     }),
 };

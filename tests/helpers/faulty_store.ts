@@ -55,6 +55,7 @@ export class FaultyStore implements RecordingStore {
         await this.#pass();
         await files.writeMetadata(text);
       },
+      hurry: () => files.hurry(),
       close: () => files.close(),
     };
   }

@@ -57,12 +57,19 @@ export class TestServer implements AsyncDisposable {
   readonly recorder: Recorder;
   /** Data of the server, of which `recordings` is a part. */
   readonly data: TempDir;
+  readonly #files: FileRecordingStore;
   #hasStopped = false;
 
-  private constructor(server: AudioHookServer, recorder: Recorder, data: TempDir) {
+  private constructor(
+    server: AudioHookServer,
+    recorder: Recorder,
+    data: TempDir,
+    files: FileRecordingStore,
+  ) {
     this.server = server;
     this.recorder = recorder;
     this.data = data;
+    this.#files = files;
   }
 
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
@@ -92,7 +99,7 @@ export class TestServer implements AsyncDisposable {
       await data[Symbol.asyncDispose]();
       throw error;
     }
-    return new TestServer(server, recorder, data);
+    return new TestServer(server, recorder, data, files);
   }
 
   get addr(): Deno.NetAddr {
@@ -153,6 +160,7 @@ export class TestServer implements AsyncDisposable {
     try {
       await this.stop();
     } finally {
+      await this.#files[Symbol.asyncDispose]();
       await this.data[Symbol.asyncDispose]();
     }
   }

@@ -13,8 +13,9 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 
 testRecordingStore("FileRecordingStore", async () => {
   const dir = await TempDir.create();
+  const store = new FileRecordingStore(dir.path);
   return {
-    store: new FileRecordingStore(dir.path),
+    store,
     async read({ location }) {
       const metadata = await readIfExists(`${location}.json`);
       return {
@@ -27,13 +28,16 @@ testRecordingStore("FileRecordingStore", async () => {
     async count() {
       return (await dir.files()).filter((name) => name.endsWith(".jsonl")).length;
     },
-    [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await store[Symbol.asyncDispose]();
+      await dir[Symbol.asyncDispose]();
+    },
   };
 });
 
 Deno.test("FileRecordingStore: the names of files", async () => {
   await using dir = await TempDir.create();
-  const store = new FileRecordingStore(join(dir.path, "made", "when needed"));
+  await using store = new FileRecordingStore(join(dir.path, "made", "when needed"));
   const files = await store.create(DAY, ID);
   await files.writeAudio(0, bytes("audio"));
   await files.writeMessages(0, bytes("{}\n"));
@@ -59,7 +63,7 @@ Deno.test("FileRecordingStore: what cannot be made can be tried again", async ()
   await using dir = await TempDir.create();
   const folder = join(dir.path, "recordings");
   await Deno.writeTextFile(folder, "in the way");
-  const store = new FileRecordingStore(folder);
+  await using store = new FileRecordingStore(folder);
   await assertRejects(() => store.create(DAY, ID));
   await Deno.remove(folder);
   (await store.create(DAY, ID)).close();
@@ -73,7 +77,7 @@ for (const left of [".wav", ".wav.part", ".json", ".jsonl"]) {
     await Deno.mkdir(join(dir.path, DAY));
     const old = join(dir.path, DAY, ID + left);
     await Deno.writeTextFile(old, "old");
-    const store = new FileRecordingStore(dir.path);
+    await using store = new FileRecordingStore(dir.path);
     const files = await store.create(DAY, ID);
     try {
       await files.writeMessages(0, bytes("new"));

@@ -11,18 +11,19 @@ import type { WireMessage } from "./app.ts";
  * `message` as it was sent, or `text` if that was not JSON.
  */
 export function messageLogLine({ from, text, timeMs, positionSamples }: WireMessage): string {
-  const head = JSON.stringify({
-    time: new Date(timeMs).toISOString(),
-    position: samplesToDuration(positionSamples, SAMPLE_RATE),
-    from,
-  }).slice(0, -1);
+  const time = new Date(timeMs).toISOString();
+  const position = samplesToDuration(positionSamples, SAMPLE_RATE);
+  // None of it has to be escaped.
+  const head = `{"time":"${time}","position":"${position}","from":"${from}",`;
+  // Our own messages are JSON on one line.
+  if (from === "server") return `${head}"message":${text}}\n`;
   let message: unknown;
   try {
     message = JSON.parse(text);
   } catch {
-    return `${head},"text":${JSON.stringify(text)}}\n`;
+    return `${head}"text":${JSON.stringify(text)}}\n`;
   }
   // As it was sent, where it fits on a line.
   const json = /[\r\n]/.test(text) ? JSON.stringify(message) : text;
-  return `${head},"message":${json}}\n`;
+  return `${head}"message":${json}}\n`;
 }

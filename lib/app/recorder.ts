@@ -156,14 +156,16 @@ class Recording implements CallHandler {
   }
 
   audio(frame: AudioFrame): void {
-    if (this.#writer?.hasRoom(frame.bytes.length)) {
-      this.#endStorageGap();
-      this.#writer.audio(frame.bytes);
-      this.#recordedSamples += frame.samples;
+    const { bytes, positionSamples } = frame;
+    const samples = bytes.length / this.#sampleFrameBytes;
+    if (this.#writer?.hasRoom(bytes.length)) {
+      if (this.#storageGap !== undefined) this.#endStorageGap();
+      this.#writer.audio(bytes);
+      this.#recordedSamples += samples;
     } else {
       this.#lostToStorage = true;
-      this.#storageGap ??= { startSamples: frame.positionSamples, samples: 0 };
-      this.#storageGap.samples += frame.samples;
+      this.#storageGap ??= { startSamples: positionSamples, samples: 0 };
+      this.#storageGap.samples += samples;
     }
   }
 

@@ -34,6 +34,7 @@ export class MessageExchange<R extends Role> {
   readonly #id: string;
   readonly #limits: TextLimits;
   #state: SessionState = "idle";
+  #receivesAudio = false;
   #sentSeq = 0;
   #lastReceivedSeq = 0;
   #highestReceivedSeq = 0;
@@ -73,6 +74,11 @@ export class MessageExchange<R extends Role> {
     if (!this.maySend(type)) throw this.#cannotSend(type);
   }
 
+  /** Tells whether a binary frame may be received now: asked for each, and looked up before. */
+  get receivesAudio(): boolean {
+    return this.#receivesAudio;
+  }
+
   /** Tells whether a message, or a binary frame (`audio`), may be received now. */
   mayReceive(type: ReceivedBy<R>["type"] | "audio"): boolean {
     return nextState(this.#role, this.#state, "receive", type) !== undefined;
@@ -96,7 +102,7 @@ export class MessageExchange<R extends Role> {
       position,
     }, message);
     this.#sentSeq++;
-    this.#state = next;
+    this.#enter(next);
     return text;
   }
 
@@ -148,7 +154,7 @@ export class MessageExchange<R extends Role> {
 
   /** The connection is gone: nothing can be sent or received any more, whatever the state was. */
   end(): void {
-    this.#state = "closed";
+    this.#enter("closed");
   }
 
   /**
@@ -160,7 +166,13 @@ export class MessageExchange<R extends Role> {
   accept(type: ReceivedBy<R>["type"]): void {
     const next = nextState(this.#role, this.#state, "receive", type);
     if (next === undefined) throw this.#unexpected(type);
-    this.#state = next;
+    this.#enter(next);
+  }
+
+  #enter(state: SessionState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#receivesAudio = this.mayReceive("audio");
   }
 
   #unexpected(type: string): RemoteProtocolError {

@@ -66,37 +66,45 @@ const TIMEOUTS: Readonly<Partial<Record<SessionState, StateTimeout>>> = {
 export class ServerDeadlines {
   readonly #timeouts: ServerTimeouts;
   #state: SessionState = "idle";
-  #dueMs: number;
+  #stateDueMs: number;
+  /** Of its own, because it changes with each audio frame: nothing else is to be touched then. */
+  #lastSignMs = 0;
+  #hasExpired = false;
 
   /** Begins in the state `idle`. */
   constructor(timeouts: ServerTimeouts, nowMs: number) {
     this.#timeouts = timeouts;
-    this.#dueMs = nowMs + timeouts.openTimeoutMs;
+    this.#stateDueMs = nowMs + timeouts.openTimeoutMs;
   }
 
   /** When the next time is over; `Infinity` if never. */
   get dueMs(): number {
-    return this.#dueMs;
+    if (this.#hasExpired) return Infinity;
+    // Only while the session is open does a sign of life count.
+    return this.#state === "open"
+      ? this.#lastSignMs + this.#timeouts.silenceTimeoutMs
+      : this.#stateDueMs;
   }
 
   /** The session is in a state: if it is another than before, its time begins. */
   follow(state: SessionState, nowMs: number): void {
     if (state === this.#state) return;
     this.#state = state;
+    this.#hasExpired = false;
     const timeout = TIMEOUTS[state];
     if (timeout === undefined) this.lifeSign(nowMs);
-    else this.#dueMs = nowMs + this.#timeouts[timeout.limit];
+    else this.#stateDueMs = nowMs + this.#timeouts[timeout.limit];
   }
 
-  /** The client gave a sign of life. It counts only while the session is open. */
+  /** The client gave a sign of life. */
   lifeSign(nowMs: number): void {
-    if (this.#state === "open") this.#dueMs = nowMs + this.#timeouts.silenceTimeoutMs;
+    this.#lastSignMs = nowMs;
   }
 
   /** The connection is gone: nothing is waited for any more. */
   end(): void {
     this.#state = "closed";
-    this.#dueMs = Infinity;
+    this.#hasExpired = true;
   }
 
   /**
@@ -105,8 +113,8 @@ export class ServerDeadlines {
    * @param isPaused Whether audio is not to be expected.
    */
   expire(isPaused: boolean, nowMs: number): Expiry | undefined {
-    if (nowMs < this.#dueMs) return undefined;
-    this.#dueMs = Infinity;
+    if (nowMs < this.dueMs) return undefined;
+    this.#hasExpired = true;
     const { limit, action, what } = TIMEOUTS[this.#state] ?? {
       limit: "silenceTimeoutMs",
       action: "disconnect",

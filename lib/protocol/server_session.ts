@@ -143,7 +143,7 @@ export class ServerSession {
       return -1;
     }
     try {
-      if (!this.#exchange.mayReceive("audio")) {
+      if (!this.#exchange.receivesAudio) {
         throw new RemoteProtocolError(`Unexpected audio while ${this.#exchange.state}`);
       }
       const samples = this.#stream.check(frame);

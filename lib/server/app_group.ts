@@ -71,6 +71,8 @@ export class AppGroup {
   #early: WireMessage[] | undefined = [];
   #earlyChars = 0;
   #closing: Promise<OutputVariables | undefined> | undefined;
+  /** Handlers that take audio, of members that have not failed. */
+  #listeners: readonly CallHandler[] = [];
 
   /** @param sessionId For logs. */
   constructor(apps: readonly App[], timeouts: AppTimeouts, sessionId: string) {
@@ -114,13 +116,12 @@ export class AppGroup {
 
   /** Hands a frame to all apps. As {@link AppGroup.report}, without an array for each frame. */
   audio(frame: AudioFrame): void {
-    for (const member of this.#members) {
-      if (member.failed) continue;
+    for (const handler of this.#listeners) {
       try {
-        const result: unknown = member.handler?.audio?.(frame);
-        if (result !== undefined) this.#watch(member, "audio", result);
+        const result: unknown = handler.audio?.(frame);
+        if (result !== undefined) this.#watch(this.#memberOf(handler), "audio", result);
       } catch (error) {
-        this.#fail(member, "audio", error);
+        this.#fail(this.#memberOf(handler), "audio", error);
       }
     }
   }
@@ -172,6 +173,7 @@ export class AppGroup {
         throw error;
       }
       member.handler = handler;
+      this.#findListeners();
     })().then(() => true, (error) => {
       log.error("App {app} failed to open, and is left out of {sessionId}", { ...context, error });
       member.abort.abort(new DOMException("The app failed to open", "AbortError"));
@@ -223,6 +225,19 @@ export class AppGroup {
     }
   }
 
+  /** Another list each time: the one before may be gone through at this moment. */
+  #findListeners(): void {
+    this.#listeners = this.#members.flatMap(({ failed, handler }) =>
+      failed || handler?.audio === undefined ? [] : [handler]
+    );
+  }
+
+  #memberOf(handler: CallHandler): Member {
+    const member = this.#members.find((member) => member.handler === handler);
+    if (member === undefined) throw new Error("The handler is of no app");
+    return member;
+  }
+
   /** The interface has no promises here, but nothing keeps a handler from being async. */
   #watch(member: Member, what: Report, result: unknown): void {
     if (result instanceof Promise) result.catch((error) => this.#fail(member, what, error));
@@ -231,6 +246,7 @@ export class AppGroup {
   #fail(member: Member, what: Report, error: unknown): void {
     if (member.failed) return;
     member.failed = true;
+    this.#findListeners();
     log.error("App {app} failed in {what}, and is left out of {sessionId} from now on", {
       app: member.app.name,
       what,

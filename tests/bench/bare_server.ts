@@ -9,7 +9,7 @@ Deno.serve({
   port: 0,
   onListen: ({ port }) => Deno.stdout.writeSync(new TextEncoder().encode(`${port}\n`)),
 }, (request) => {
-  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+  const { socket, response } = Deno.upgradeWebSocket(request);
   socket.binaryType = "arraybuffer";
   socket.onmessage = ({ data }) => {
     if (typeof data === "string") socket.send(REPLY);

@@ -2,10 +2,9 @@
  * How long `opened` and `pong` take, against a bare WebSocket server in the same run, alternating;
  * idle, and while other calls are recorded.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import { TemporaryFolder } from "../helpers/program.ts";
 import { DISTRIBUTION_HEAD, distributionCells } from "./distribution.ts";
-import { PING_AFTER_FRAME_MS, Probe } from "./probe.ts";
+import { Probe } from "./probe.ts";
 import { RunningCalls } from "./running_calls.ts";
 import { ServerProcess } from "./server_process.ts";
 import { printTable } from "./table.ts";
@@ -30,7 +29,6 @@ async function measure(url: URL, times: Times): Promise<void> {
   await probe.open();
   for (let i = 0; i < PINGS_PER_ROUND; i++) {
     probe.sendFrame();
-    await delay(PING_AFTER_FRAME_MS);
     times.pong.push(await probe.ping());
   }
   await probe.close();

@@ -2,6 +2,7 @@
  * One connection to a server that is measured: sends text, and takes the time until the next text
  * comes. Checks little, because what it does is measured too: `WireClient` is what tests use.
  */
+import { ClientSocket } from "../../lib/client/client_socket.ts";
 import {
   duration,
   ENDPOINT,
@@ -14,12 +15,6 @@ import {
 export const FRAME: Uint8Array<ArrayBuffer> = new Uint8Array(1600).fill(0xff);
 const FRAME_SAMPLES = 800;
 
-/**
- * How long to wait between a frame and a ping: Deno's client holds a small message back until the
- * one before is acknowledged, 40 ms at most.
- */
-export const PING_AFTER_FRAME_MS = 60;
-
 /** How long a session may wait for an answer. */
 const TIMEOUT_MS = 10_000;
 
@@ -27,37 +22,36 @@ const TIMEOUT_MS = 10_000;
 export class Probe {
   /** When it began to connect, by `performance.now()`. */
   readonly startedMs: number;
-  readonly #socket: WebSocket;
+  readonly #socket: ClientSocket;
   readonly #id: string;
+  readonly #connected = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   #seq = 0;
   #serverseq = 0;
   #samples = 0;
   #answer: PromiseWithResolvers<number> | undefined;
 
-  private constructor(socket: WebSocket, id: string, startedMs: number) {
-    this.#socket = socket;
+  private constructor(url: URL, headers: Readonly<Record<string, string>>, id: string) {
     this.#id = id;
-    this.startedMs = startedMs;
-    socket.onmessage = ({ data }) => this.#receive(data, performance.now());
-    socket.onerror = (event) => event.preventDefault();
-    socket.onclose = () => {
-      this.#answer?.reject(new Error("The connection ended before the answer"));
-      this.#ended.resolve();
-    };
+    this.startedMs = performance.now();
+    this.#socket = new ClientSocket({ url, headers, hasZeroMask: true }, {
+      onOpen: () => this.#connected.resolve(),
+      onText: (text) => this.#receive(text, performance.now()),
+      onBinary: () => {},
+      onEnd: () => {
+        this.#connected.reject(new Error(`Cannot connect to ${url}`));
+        this.#answer?.reject(new Error("The connection ended before the answer"));
+        this.#ended.resolve();
+      },
+    });
   }
 
   /** Connects by a signed request; the time of the signature does not count. */
   static async connect(url: URL): Promise<Probe> {
     const id = crypto.randomUUID();
     const headers = await requestHeaders(url.host, { id, target: ENDPOINT });
-    const startedMs = performance.now();
-    const socket = new WebSocket(url, { headers });
-    const probe = new Probe(socket, id, startedMs);
-    await new Promise<void>((resolve, reject) => {
-      socket.onopen = () => resolve();
-      void probe.#ended.promise.then(() => reject(new Error(`Cannot connect to ${url}`)));
-    });
+    const probe = new Probe(url, headers, id);
+    await probe.#connected.promise;
     return probe;
   }
 
@@ -107,11 +101,10 @@ export class Probe {
     }
   }
 
-  #receive(data: unknown, nowMs: number): void {
-    if (typeof data !== "string") return;
+  #receive(text: string, nowMs: number): void {
     this.#serverseq++;
-    const { type } = JSON.parse(data);
-    if (type === "disconnect") this.#answer?.reject(new Error(`The server ended it: ${data}`));
+    const { type } = JSON.parse(text);
+    if (type === "disconnect") this.#answer?.reject(new Error(`The server ended it: ${text}`));
     else this.#answer?.resolve(nowMs);
   }
 }

@@ -1,12 +1,15 @@
 /**
  * Calls that run in real time while something else is measured: audio ten times a second, a ping
- * every second. They are spread evenly over the time, as calls of different customers are.
+ * every second or as often as is said. They are spread evenly over the time, as calls of different
+ * customers are.
  */
-import { PING_AFTER_FRAME_MS, Probe } from "./probe.ts";
+import { Probe } from "./probe.ts";
 
 const FRAME_MS = 100;
 const PING_MS = 1000;
 const TICK_MS = 5;
+/** How many calls are begun at a time. */
+const AT_ONCE = 8;
 
 interface RunningCall {
   readonly probe: Probe;
@@ -24,26 +27,33 @@ export class RunningCalls {
   #lateMs: number[] = [];
   #failure: unknown;
 
-  private constructor(probes: readonly Probe[]) {
+  readonly #pingIntervalMs: number;
+
+  private constructor(probes: readonly Probe[], pingIntervalMs: number) {
+    this.#pingIntervalMs = pingIntervalMs;
     const startMs = performance.now();
     this.#calls = probes.map((probe, index) => {
       const nextFrameMs = startMs + index * FRAME_MS / probes.length;
-      const pingSlotMs = (index % (PING_MS / FRAME_MS)) * FRAME_MS;
-      const nextPingMs = nextFrameMs + pingSlotMs + PING_AFTER_FRAME_MS;
+      const pingSlotMs = (index % (pingIntervalMs / FRAME_MS)) * FRAME_MS;
+      const nextPingMs = nextFrameMs + pingSlotMs;
       return { probe, nextFrameMs, nextPingMs, isWaiting: false };
     });
     this.#timer = setInterval(() => this.#tick(performance.now()), TICK_MS);
   }
 
-  /** Connects and opens the calls, one after the other. */
-  static async start(url: URL, count: number): Promise<RunningCalls> {
+  /** Connects and opens the calls; each sends a ping every second, unless told otherwise. */
+  static async start(url: URL, count: number, pingIntervalMs = PING_MS): Promise<RunningCalls> {
     const probes: Probe[] = [];
-    for (let i = 0; i < count; i++) {
-      const probe = await Probe.connect(url);
-      await probe.open();
-      probes.push(probe);
-    }
-    return new RunningCalls(probes);
+    let begun = 0;
+    const begin = async () => {
+      while (begun++ < count) {
+        const probe = await Probe.connect(url);
+        await probe.open();
+        probes.push(probe);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, begin));
+    return new RunningCalls(probes, pingIntervalMs);
   }
 
   /**
@@ -73,13 +83,13 @@ export class RunningCalls {
     this.#lateMs.push(Math.max(0, nowMs - this.#lastTickMs - TICK_MS));
     this.#lastTickMs = nowMs;
     for (const call of this.#calls) {
-      if (call.nextFrameMs <= nowMs) {
-        call.probe.sendFrame();
-        call.nextFrameMs += FRAME_MS;
+      if (call.nextPingMs <= nowMs && !call.isWaiting) {
+        call.nextPingMs += this.#pingIntervalMs;
+        void this.#ping(call);
       }
-      if (call.nextPingMs > nowMs || call.isWaiting) continue;
-      call.nextPingMs += PING_MS;
-      void this.#ping(call);
+      if (call.nextFrameMs > nowMs) continue;
+      call.probe.sendFrame();
+      call.nextFrameMs += FRAME_MS;
     }
   }
 

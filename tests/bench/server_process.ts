@@ -85,6 +85,11 @@ export class ServerProcess implements AsyncDisposable {
     return new ServerProcess(child, new URL(`ws://127.0.0.1:${port}${path}`));
   }
 
+  /** Of the process. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** What it uses at present; Linux only. */
   async usage(): Promise<ProcessUsage> {
     // Deno gives /proc to nobody but those who may do anything.

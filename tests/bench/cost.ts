@@ -1,0 +1,89 @@
+/**
+ * What a recorded call costs: our server, recording to disk, against a bare WebSocket server that
+ * does nothing with what it gets. The same calls for both, in one run, alternating. Linux only.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { TemporaryFolder } from "../helpers/program.ts";
+import { CallsRunner } from "./calls_runner.ts";
+import type { CallsReport } from "./calls_process.ts";
+import { SERVER_CORE } from "./cores.ts";
+import { median } from "./distribution.ts";
+import { ServerProcess } from "./server_process.ts";
+import { printLine, printTable } from "./table.ts";
+
+const [callsText = "1000", secondsText = "20", roundsText = "4"] = Deno.args;
+const CALLS = Number(callsText);
+const ROUND_SECONDS = Number(secondsText);
+const ROUNDS = Number(roundsText);
+/** Genesys Cloud's time between pings. */
+const PING_MS = 5_000;
+const WARM_UP_SECONDS = 8;
+
+interface Round extends CallsReport {
+  /** Seconds of CPU time of a minute of a call. */
+  readonly cpuPerMinute: number;
+  /** The same of the calls' process. */
+  readonly clientCpuPerMinute: number;
+  /** Memory of a call, bytes. */
+  readonly bytesPerCall: number;
+}
+
+async function measure(server: ServerProcess): Promise<Round> {
+  const idle = await server.usage();
+  await using calls = await CallsRunner.start(server.url, CALLS, PING_MS);
+  await delay(WARM_UP_SECONDS * 1000);
+  await calls.report();
+  const before = await server.usage();
+  const startMs = performance.now();
+  await delay(ROUND_SECONDS * 1000);
+  const after = await server.usage();
+  const minutes = CALLS * (performance.now() - startMs) / 60_000;
+  const report = await calls.report();
+  return {
+    ...report,
+    cpuPerMinute: (after.cpuSeconds - before.cpuSeconds) / minutes,
+    clientCpuPerMinute: report.cpuSeconds / minutes,
+    bytesPerCall: (after.rss - idle.rss) / CALLS,
+  };
+}
+
+await using folder = await TemporaryFolder.make();
+const options = { folder: folder.path, core: SERVER_CORE };
+await using ours = await ServerProcess.ours(options);
+await using bare = await ServerProcess.bare(options);
+const servers = [{ name: "server", process: ours }, { name: "bare server", process: bare }];
+const rounds = servers.map(({ name, process }) => ({ name, process, all: [] as Round[] }));
+for (let round = 0; round < ROUNDS; round++) {
+  for (const { process, all } of rounds) all.push(await measure(process));
+}
+printTable(
+  `${CALLS} stereo calls, 100 ms frames, ${ROUNDS} rounds of ${ROUND_SECONDS} s, in order`,
+  [
+    "what",
+    "CPU ms a call-minute",
+    "KB a call",
+    "pings",
+    "median ms",
+    "p99 ms",
+    "max ms",
+    "client late, p99 ms",
+    "client's CPU ms a call-minute",
+  ],
+  rounds.flatMap(({ name, all }) =>
+    all.map((round) => [
+      name,
+      (round.cpuPerMinute * 1000).toFixed(2),
+      (round.bytesPerCall / 1000).toFixed(0),
+      String(round.pings),
+      round.medianMs.toFixed(2),
+      round.p99Ms.toFixed(2),
+      round.maxMs.toFixed(2),
+      round.lateP99Ms.toFixed(2),
+      (round.clientCpuPerMinute * 1000).toFixed(2),
+    ])
+  ),
+);
+const [oursCpu = NaN, bareCpu = NaN] = rounds.map(({ all }) =>
+  median(all.map(({ cpuPerMinute }) => cpuPerMinute))
+);
+printLine(`\nThe server takes ${(oursCpu / bareCpu).toFixed(2)} times the CPU of the bare server.`);

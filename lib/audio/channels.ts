@@ -38,21 +38,51 @@ export function extractChannels(
 
   const outStride = indices.length * bytesPerSample;
   const out = new Uint8Array((interleaved.length / stride) * outStride);
+  // The loops are functions of their own: V8 makes slower code of one function with all of them.
+  if (stride === 2 && outStride === 1) {
+    copyEveryOther(interleaved, indices[0] as number, out);
+    return out;
+  }
   for (let channel = 0; channel < indices.length; channel++) {
-    let from = (indices[channel] as number) * bytesPerSample;
-    let to = channel * bytesPerSample;
-    if (bytesPerSample === 1) {
-      for (; to < out.length; to += outStride, from += stride) {
-        out[to] = interleaved[from] as number;
-      }
-    } else {
-      for (; to < out.length; to += outStride, from += stride) {
-        out[to] = interleaved[from] as number;
-        out[to + 1] = interleaved[from + 1] as number;
-      }
+    const from = (indices[channel] as number) * bytesPerSample;
+    const to = channel * bytesPerSample;
+    for (let byte = 0; byte < bytesPerSample; byte++) {
+      copyEvery(interleaved, from + byte, stride, out, to + byte, outStride);
     }
   }
   return out;
+}
+
+/** Copies the byte at `from` and at every `stride` after it to `to` and every `outStride` after it. */
+function copyEvery(
+  bytes: Uint8Array,
+  from: number,
+  stride: number,
+  out: Uint8Array,
+  to: number,
+  outStride: number,
+): void {
+  for (; to < out.length; to += outStride, from += stride) out[to] = bytes[from] as number;
+}
+
+/**
+ * One channel of stereo PCMU, which is what nearly every session has. Eight bytes at a turn, because
+ * V8 does not unroll loops: that takes three quarters of the time.
+ */
+function copyEveryOther(bytes: Uint8Array, from: number, out: Uint8Array): void {
+  const whole = out.length & ~7;
+  let to = 0;
+  for (; to < whole; to += 8, from += 16) {
+    out[to] = bytes[from] as number;
+    out[to + 1] = bytes[from + 2] as number;
+    out[to + 2] = bytes[from + 4] as number;
+    out[to + 3] = bytes[from + 6] as number;
+    out[to + 4] = bytes[from + 8] as number;
+    out[to + 5] = bytes[from + 10] as number;
+    out[to + 6] = bytes[from + 12] as number;
+    out[to + 7] = bytes[from + 14] as number;
+  }
+  for (; to < out.length; to++, from += 2) out[to] = bytes[from] as number;
 }
 
 function checkSelection(channelCount: number, indices: readonly number[]): void {

@@ -1,10 +1,13 @@
 /**
  * 16-bit linear PCM as bytes: L16 as AudioHook sends it and WAV files hold it, low byte first.
  *
- * Pure functions over bytes: imports nothing. Bytes are put together one by one, not by an
- * `Int16Array` over the buffer: that would fail on a view with an odd `byteOffset`, which a slice of
- * a WebSocket message or a file can well have, and would swap bytes on a big-endian machine.
+ * Pure functions over bytes: imports nothing. Bytes are copied into an array of samples, or out of
+ * one: an `Int16Array` over the given buffer would fail on a view with an odd `byteOffset`, which a
+ * slice of a WebSocket message or a file can well have.
  */
+
+/** Whether an `Int16Array` has the low byte first too, so that its bytes are L16 as they are. */
+const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /**
  * Decodes little-endian L16 bytes to samples.
@@ -20,9 +23,9 @@ export function decodePcm16(bytes: Uint8Array): Int16Array {
     );
   }
   const samples = new Int16Array(bytes.length / 2);
-  for (let i = 0; i < samples.length; i++) {
-    samples[i] = (bytes[2 * i] as number) | ((bytes[2 * i + 1] as number) << 8);
-  }
+  const copy = bytesOf(samples);
+  copy.set(bytes);
+  if (!IS_LITTLE_ENDIAN) swapPairs(copy);
   return samples;
 }
 
@@ -33,11 +36,22 @@ export function decodePcm16(bytes: Uint8Array): Int16Array {
  * @returns Two bytes per sample, in a new array.
  */
 export function encodePcm16(samples: Int16Array): Uint8Array {
-  const bytes = new Uint8Array(samples.length * 2);
-  for (let i = 0; i < samples.length; i++) {
-    const sample = samples[i] as number;
-    bytes[2 * i] = sample;
-    bytes[2 * i + 1] = sample >> 8;
-  }
+  const bytes = new Uint8Array(samples.byteLength);
+  bytes.set(bytesOf(samples));
+  if (!IS_LITTLE_ENDIAN) swapPairs(bytes);
   return bytes;
+}
+
+/** The bytes of samples as the machine has them: a view. */
+function bytesOf(samples: Int16Array): Uint8Array {
+  return new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
+}
+
+/** Swaps the two bytes of every sample. */
+function swapPairs(bytes: Uint8Array): void {
+  for (let i = 0; i < bytes.length; i += 2) {
+    const first = bytes[i] as number;
+    bytes[i] = bytes[i + 1] as number;
+    bytes[i + 1] = first;
+  }
 }

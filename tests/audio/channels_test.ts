@@ -73,20 +73,30 @@ Deno.test("channels: no channels at all are refused", () => {
   }
 });
 
-/** Interleaved audio of some geometry, at some offset in its buffer, and a selection of channels. */
+function shared(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+}
+
+/**
+ * Interleaved audio of some geometry, at some offset in its buffer, which may be shared, and a
+ * selection of channels.
+ */
 const anySelection = fc.record({
   channelCount: fc.integer({ min: 1, max: 4 }),
   bytesPerSample: fc.constantFrom(1 as const, 2 as const),
-  frames: fc.nat(20),
-  offset: fc.nat(3),
-}).chain(({ channelCount, bytesPerSample, frames, offset }) => {
+  frames: fc.nat(40),
+  offset: fc.nat(9),
+  isShared: fc.boolean(),
+}).chain(({ channelCount, bytesPerSample, frames, offset, isShared }) => {
   const length = channelCount * bytesPerSample * frames;
   return fc.record({
     channelCount: fc.constant(channelCount),
     bytesPerSample: fc.constant(bytesPerSample),
     frames: fc.constant(frames),
     interleaved: fc.uint8Array({ minLength: offset + length, maxLength: offset + length })
-      .map((bytes) => bytes.subarray(offset)),
+      .map((bytes) => (isShared ? shared(bytes) : bytes).subarray(offset)),
     indices: fc.array(fc.nat(channelCount - 1), { minLength: 1, maxLength: 5 }),
   });
 });
@@ -105,4 +115,22 @@ Deno.test("channels: any selection has the bytes of its channels, sample by samp
       assertEquals([...extracted], expected);
     }),
   );
+});
+
+Deno.test("channels: one of stereo, of any length and at any offset, is every other sample", () => {
+  for (const bytesPerSample of [1, 2] as const) {
+    for (let frames = 0; frames <= 33; frames++) {
+      for (const offset of [0, 1, 2, 3]) {
+        const buffer = Uint8Array.from(
+          { length: offset + 2 * bytesPerSample * frames + 5 },
+          (_, i) => (i * 151) & 0xFF,
+        );
+        const stereo = buffer.subarray(offset, offset + 2 * bytesPerSample * frames);
+        for (const index of [0, 1]) {
+          const expected = stereo.filter((_, i) => Math.floor(i / bytesPerSample) % 2 === index);
+          assertEquals(extractChannels(stereo, 2, [index], bytesPerSample), expected);
+        }
+      }
+    }
+  }
 });

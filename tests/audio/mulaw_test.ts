@@ -151,3 +151,79 @@ Deno.test("mulaw: an output that is too short is refused", () => {
   assertThrows(() => decodeMulaw(new Uint8Array(3), new Int16Array(2)), RangeError, message);
   assertThrows(() => encodeMulaw(new Int16Array(3), new Uint8Array(2)), RangeError, message);
 });
+
+/** Bytes of any length, an odd one too, at any offset in a buffer that may be shared. */
+const anyBytes = fc.record({
+  bytes: fc.uint8Array({ maxLength: 70 }),
+  offset: fc.nat(9),
+  isShared: fc.boolean(),
+}).map(({ bytes, offset, isShared }) => {
+  const size = offset + bytes.length + 3;
+  const view = new Uint8Array(isShared ? new SharedArrayBuffer(size) : new ArrayBuffer(size)).fill(
+    0x55,
+  );
+  view.set(bytes, offset);
+  return view.subarray(offset, offset + bytes.length);
+});
+
+/** Room for samples in the middle of a buffer that may be shared, filled with a mark. */
+function markedSamples(length: number, before: number, isShared: boolean): Int16Array {
+  const size = 2 * (before + length + 1);
+  return new Int16Array(isShared ? new SharedArrayBuffer(size) : new ArrayBuffer(size)).fill(1234);
+}
+
+Deno.test("mulaw: any bytes decode as in the reference, into a new array and into a given one", () => {
+  fc.assert(
+    fc.property(anyBytes, fc.nat(5), fc.nat(9), fc.boolean(), (bytes, before, more, isShared) => {
+      const expected = Int16Array.from(bytes, referenceDecode);
+      assertEquals(decodeMulaw(bytes), expected);
+
+      const all = markedSamples(bytes.length + more, before, isShared);
+      const decoded = decodeMulaw(bytes, all.subarray(before, before + bytes.length + more));
+      assertEquals(decoded.byteOffset, 2 * before);
+      assertEquals([...decoded], [...expected]);
+      assertStrictEquals(decoded.buffer, all.buffer);
+      const around = [...all.subarray(0, before), ...all.subarray(before + bytes.length)];
+      assertEquals(around, new Array(before + more + 1).fill(1234));
+    }),
+  );
+});
+
+Deno.test("mulaw: any samples encode as in the reference, into a new array and into a given one", () => {
+  const anySamples = fc.int16Array({ maxLength: 70 });
+  fc.assert(
+    fc.property(
+      anySamples,
+      fc.nat(5),
+      fc.nat(9),
+      fc.boolean(),
+      (values, before, more, isShared) => {
+        const all = markedSamples(values.length, before, isShared);
+        const samples = all.subarray(before, before + values.length);
+        samples.set(values);
+        const expected = Uint8Array.from(values, referenceEncode);
+        assertEquals(encodeMulaw(samples), expected);
+
+        const room = before + values.length + more;
+        const bytes = new Uint8Array(isShared ? new SharedArrayBuffer(room) : new ArrayBuffer(room))
+          .fill(0x55);
+        const encoded = encodeMulaw(samples, bytes.subarray(before));
+        assertStrictEquals(encoded.buffer, bytes.buffer);
+        assertEquals(encoded.byteOffset, before);
+        assertEquals([...encoded], [...expected]);
+        const around = [...bytes.subarray(0, before), ...bytes.subarray(before + values.length)];
+        assertEquals(around, new Array(before + more).fill(0x55));
+      },
+    ),
+  );
+});
+
+Deno.test("mulaw: every byte decodes alike at every place among eight, and after them", () => {
+  for (let place = 0; place < 12; place++) {
+    for (let byte = 0; byte < 256; byte++) {
+      const bytes = new Uint8Array(12).fill(MULAW_SILENCE);
+      bytes[place] = byte;
+      assertEquals(decodeMulaw(bytes)[place], referenceDecode(byte));
+    }
+  }
+});

@@ -54,3 +54,42 @@ Deno.test("pcm16: any samples are what a DataView reads from their bytes, and co
     assertEquals(decodePcm16(bytes), samples);
   }));
 });
+
+Deno.test("pcm16: any bytes, at any offset in a buffer that may be shared, decode as a DataView reads", () => {
+  const any = fc.tuple(fc.uint8Array({ maxLength: 70 }), fc.nat(9), fc.boolean());
+  fc.assert(fc.property(any, ([values, offset, isShared]) => {
+    const length = values.length - values.length % 2;
+    const size = offset + length + 3;
+    const buffer = isShared ? new SharedArrayBuffer(size) : new ArrayBuffer(size);
+    const bytes = new Uint8Array(buffer, offset, length);
+    bytes.set(values.subarray(0, length));
+    const view = new DataView(buffer, offset, length);
+    const expected = Array.from({ length: length / 2 }, (_, i) => view.getInt16(2 * i, true));
+    const samples = decodePcm16(bytes);
+    assertEquals([...samples], expected);
+    assertEquals(samples.buffer.byteLength, length);
+    assertEquals(encodePcm16(samples), bytes.slice());
+  }));
+});
+
+Deno.test("pcm16: any samples, at any offset in a buffer that may be shared, encode alone, as a copy", () => {
+  const any = fc.tuple(fc.int16Array({ maxLength: 40 }), fc.nat(5), fc.boolean());
+  fc.assert(fc.property(any, ([values, before, isShared]) => {
+    const size = 2 * (before + values.length + 1);
+    const all = new Int16Array(isShared ? new SharedArrayBuffer(size) : new ArrayBuffer(size));
+    const samples = all.fill(1234).subarray(before, before + values.length);
+    samples.set(values);
+    const bytes = encodePcm16(samples);
+    const expected = new Uint8Array(2 * values.length);
+    const view = new DataView(expected.buffer);
+    values.forEach((value, i) => view.setInt16(2 * i, value, true));
+    assertEquals(bytes, expected);
+    samples.fill(0);
+    assertEquals(bytes, expected);
+  }));
+});
+
+Deno.test("pcm16: every sample comes back", () => {
+  const samples = Int16Array.from({ length: 65536 }, (_, i) => i - 32768);
+  assertEquals(decodePcm16(encodePcm16(samples)), samples);
+});

@@ -16,7 +16,8 @@ interface Run {
 
 /** The parts by their names, in their order. */
 const PARTS: Readonly<Record<string, readonly Run[]>> = {
-  latency: [{ script: "latency.ts" }, { script: "frame_cost.ts" }],
+  micro: [{ script: "micro.ts", core: SERVER_CORE }],
+  latency: [{ script: "latency.ts" }],
   verification: [
     { script: "verification.ts", core: SERVER_CORE },
     { script: "verification.ts" },

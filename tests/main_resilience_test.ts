@@ -1,12 +1,23 @@
 /**
  * What the program survives that would end, or stop, other servers of its kind: no descriptors
- * left, clients that vanish in the moment of the upgrade.
+ * left, clients that vanish in the moment of the upgrade, a disk that stalls.
  */
 import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { join } from "node:path";
-import { Program, ROOT, taskFlags, TemporaryFolder } from "./helpers/program.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  assertSameBytes,
+  filesBelow,
+  Program,
+  ROOT,
+  taskFlags,
+  TemporaryFolder,
+  wavData,
+} from "./helpers/program.ts";
 import { until } from "./helpers/deadline.ts";
 import { HANDSHAKE, RawSocket } from "./helpers/raw_socket.ts";
+import { StalledDisk } from "./helpers/stalled_disk.ts";
+import { noise } from "./helpers/wav_check.ts";
 import { API_KEY, ENDPOINT, requestHeaders, SECRET, WireClient } from "./helpers/wire_client.ts";
 
 const ENV = { PORT: "0", AUDIOHOOK_KEYS: JSON.stringify({ [API_KEY]: SECRET.toBase64() }) };
@@ -82,4 +93,49 @@ Deno.test("main: clients that vanish in the moment of the upgrade do not keep it
   assertEquals(code, 0, output);
   assertMatch(output, /Stopped/);
   assert(!/Defect|fatal/i.test(output), output);
+});
+
+Deno.test("main: a disk that stalls holds up no call, and nothing is lost", async () => {
+  await using folder = await TemporaryFolder.make();
+  const disk = await StalledDisk.make(folder.path);
+  if (typeof disk === "string") {
+    // deno-lint-ignore no-console -- whoever runs the tests has to know
+    console.log(`skipped: no disk can be made to stall, because ${disk}`);
+    return;
+  }
+  await using server = Program.server(folder.path, { ...ENV, ...disk.env });
+  const at = await addrOf(server);
+  await using before = await WireClient.connect(at);
+  await before.open();
+  const audio = noise(8000 * 2 * 5);
+  before.sendAudio(audio.subarray(0, 16_000));
+  await disk.stall();
+  // Seconds of audio, which the disk does not take; all of what follows is answered meanwhile.
+  for (let second = 1; second < 5; second++) {
+    before.sendAudio(audio.subarray(second * 16_000, (second + 1) * 16_000));
+    await delay(600);
+    await before.ping();
+  }
+  await using during = await WireClient.connect(at);
+  await during.open();
+  for (let at = 0; at < audio.length; at += 16_000) {
+    during.sendAudio(audio.subarray(at, at + 16_000));
+  }
+  await during.ping();
+  await before.close();
+  await before.hangUp();
+  await during.close();
+  await during.hangUp();
+  assertEquals(
+    (await filesBelow(folder.path)).filter((path) => path.endsWith(".wav")),
+    [],
+    "the disk has not stalled",
+  );
+  await disk.goOn();
+  const { code, output } = await server.stop();
+  assertEquals(code, 0, output);
+  for (const { id } of [before, during]) {
+    const path = (await filesBelow(folder.path)).find((path) => path.endsWith(`${id}.wav`));
+    assertSameBytes(await wavData(folder.join(path ?? "no recording")), audio);
+  }
 });

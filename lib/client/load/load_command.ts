@@ -1,0 +1,67 @@
+/**
+ * `deno task load`: many sessions at an AudioHook server, from the command line.
+ *
+ * Imports its neighbours, and the configuration.
+ */
+import { WavFormatError } from "../../audio/mod.ts";
+import { CredentialsError } from "../../config/credentials.ts";
+import { SettingsError } from "../../config/settings.ts";
+import { listenForStopSignals } from "../../config/stop_signals.ts";
+import { escapeControls, writeText } from "../../config/text_output.ts";
+import { UsageError } from "../server_options.ts";
+import { LiveLine } from "./live_line.ts";
+import { HELP, type LoadCommandOptions, readLoadOptions } from "./load_options.ts";
+import { reportLines } from "./load_report.ts";
+import { runLoad } from "./run_load.ts";
+
+/**
+ * Runs the command.
+ *
+ * @returns The exit code.
+ */
+export async function loadCommand(args: readonly string[]): Promise<number> {
+  let options: LoadCommandOptions | undefined;
+  try {
+    options = await readLoadOptions(args);
+  } catch (error) {
+    if (
+      error instanceof UsageError || error instanceof WavFormatError ||
+      error instanceof SettingsError || error instanceof CredentialsError
+    ) {
+      writeText(Deno.stderr, `${error.message}\n`);
+      return 2;
+    }
+    throw error;
+  }
+  if (options === undefined) {
+    writeText(Deno.stdout, `${HELP}\n`);
+    return 0;
+  }
+  const { load, isJson } = options;
+  const controller = new AbortController();
+  const live = new LiveLine(isJson ? Deno.stderr : Deno.stdout);
+  listenForStopSignals(() => {
+    live.print("Closing all sessions");
+    controller.abort();
+  });
+  live.print(
+    `Loading ${load.url} with ${load.sessions} sessions of ${load.durationSeconds} s each`,
+  );
+  const result = await runLoad({
+    ...load,
+    signal: controller.signal,
+    progressIntervalMs: live.intervalMs,
+    onProgress: (progress) => live.show(progress),
+    onWarning: (warning) => live.print(`Warning: ${warning}`),
+  });
+  live.end();
+  if (isJson) {
+    writeText(Deno.stdout, `${JSON.stringify(result, undefined, 2)}\n`);
+  } else {
+    const lines = reportLines(result).map(escapeControls);
+    writeText(Deno.stdout, `\n${lines.join("\n")}\n`);
+  }
+  return result.isGood ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await loadCommand(Deno.args));

@@ -343,7 +343,7 @@ for (const [first, second] of [["SIGTERM", undefined], ["SIGINT", "SIGINT"]] as 
     assertEquals(code, 0, output);
     assertEquals(outcome.failure, undefined);
     assert(events.includes("disconnect"), events.join());
-    assertEquals(events.at(-1), "closed");
+    assertEquals(events.slice(-2), ["closed", "connection-ended"]);
     const said = await wavData(CALL_WAV);
     const path = await recordingPath(folder.join("data"), `${outcome.sessionId}.wav`);
     const recorded = await wavData(path);

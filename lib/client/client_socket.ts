@@ -21,8 +21,11 @@ export type ConnectionEnd =
   | { readonly how: "unreachable"; readonly why: string; readonly code: string | undefined }
   /** We ended it. */
   | { readonly how: "closed" }
-  /** The server or the network ended it. `code` is the WebSocket's; 1006: without a goodbye. */
-  | { readonly how: "lost"; readonly code: number };
+  /**
+   * The server or the network ended it. `code` is the WebSocket's; 1006: without a goodbye. `why`
+   * is there if the server sent what is no WebSocket, which ends it as well.
+   */
+  | { readonly how: "lost"; readonly code: number; readonly why?: string };
 
 /** What happens on a connection. */
 export interface ClientSocketHandlers {
@@ -50,6 +53,13 @@ export interface ClientSocketOptions {
    */
   readonly hasZeroMask?: boolean;
 }
+
+/** Codes of the WebSocket for what a frame can be, besides wrong (1002). */
+const FRAME_ERRORS: Readonly<Partial<Record<string, number>>> = {
+  WS_ERR_INVALID_UTF8: 1007,
+  WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: 1009,
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
+};
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** From our goodbye to the end of the TCP connection, which is then dropped. */
@@ -103,8 +113,14 @@ export class ClientSocket {
       request.destroy();
     });
     socket.on("error", (error: Error & { readonly code?: string }) => {
-      // Of an open connection, `close` tells the end.
-      if (this.#wasOpen) return;
+      // Of an open connection, `close` tells the end, but not what was wrong with a frame.
+      if (this.#wasOpen) {
+        const code = FRAME_ERRORS[error.code ?? ""];
+        if (code === undefined && !error.code?.startsWith("WS_ERR_")) return;
+        this.#finish({ how: "lost", code: code ?? 1002, why: error.message });
+        socket.terminate();
+        return;
+      }
       this.#finish({ how: "unreachable", why: error.message, code: error.code });
     });
     socket.on("close", (code) => this.#finish({ how: "lost", code }));

@@ -17,6 +17,8 @@ export interface ConnectionRequest {
   readonly apiKey: string;
   /** Signs the request; without it, the request is not signed. */
   readonly clientSecret?: Uint8Array;
+  /** How often the call was tried before; 0 unless given. */
+  readonly retryAttempt?: number;
 }
 
 /** How long a signature is valid. */
@@ -31,12 +33,12 @@ export async function connectionHeaders(
   request: ConnectionRequest,
   nowSeconds: number,
 ): Promise<Record<string, string>> {
-  const { url, apiKey, clientSecret } = request;
+  const { url, apiKey, clientSecret, retryAttempt = 0 } = request;
   const headers = {
     "Audiohook-Organization-Id": request.organizationId,
     "Audiohook-Session-Id": request.sessionId,
     "Audiohook-Correlation-Id": request.correlationId,
-    "Audiohook-Retry-Attempt": "0",
+    "Audiohook-Retry-Attempt": String(retryAttempt),
     "X-API-KEY": apiKey,
   };
   if (clientSecret === undefined || clientSecret.length === 0) return headers;

@@ -5,12 +5,12 @@
  */
 import {
   type AudioFormat,
-  type ClientSessionEvent,
   isSupportedMedia,
   type OpenParameters,
   SAMPLE_RATE,
 } from "../protocol/mod.ts";
 import type { CallAudio } from "./call_audio.ts";
+import type { CallEvent } from "./call_event.ts";
 import { type CallOutcome, placeCall } from "./place_call.ts";
 import { Terminal } from "./terminal.ts";
 
@@ -92,7 +92,7 @@ export async function reportCall(
 }
 
 /** What the server did, in lines; none for what only matters in numbers. */
-function describe(event: ClientSessionEvent): string[] {
+function describe(event: CallEvent): string[] {
   switch (event.type) {
     case "opened": {
       const [media] = event.parameters.media;
@@ -118,6 +118,12 @@ function describe(event: ClientSessionEvent): string[] {
       return [event.type];
     case "pong":
     case "timeout":
+    case "connected":
+    case "connection-ended":
+    case "retry":
+    case "catch-up":
+    case "throttled":
+    case "playback":
       return [];
   }
 }

@@ -6,25 +6,22 @@
  * nothing but its neighbours.
  */
 import type { ClientMessage, ClientParameters, OpenParameters } from "./client_messages.ts";
+import { ClientPings } from "./client_pings.ts";
 import {
   CLIENT_SESSION_LIMITS,
   type ClientSessionEvent,
   type ClientSessionLimits,
+  timeoutEvent,
 } from "./client_session_events.ts";
 import { ClientStream } from "./client_stream.ts";
+import { MAX_SENT_TEXT_BYTES, TEXT_LIMITS } from "./codec.ts";
 import { durationToSamples, formatDuration, samplesToDuration } from "./duration.ts";
-import {
-  bytesPerSampleFrame,
-  isSupportedMedia,
-  MAX_AUDIO_FRAME_BYTES,
-  type Media,
-  sameMedia,
-  SAMPLE_RATE,
-  takesPlayback,
-} from "./media.ts";
+import { isSupportedMedia, type Media, sameMedia, SAMPLE_RATE } from "./media.ts";
 import { MessageExchange } from "./message_exchange.ts";
 import { RemoteProtocolError } from "./protocol_error.ts";
 import type { ServerMessage, ServerParameters } from "./server_messages.ts";
+import { ServerPace } from "./server_pace.ts";
+import { brokenByEntities, checkPlayed, mayFollowDisconnect, sectionOf } from "./server_rules.ts";
 import type { SessionState } from "./transitions.ts";
 
 /** How a client session begins. */
@@ -35,29 +32,29 @@ export interface ClientSessionOptions {
   readonly limits?: Partial<ClientSessionLimits>;
 }
 
-interface SentPing {
-  readonly seq: number;
-  readonly sentMs: number;
-}
-
 /** The client's side of one session. */
 export class ClientSession {
   readonly #exchange: MessageExchange<"client">;
   readonly #limits: ClientSessionLimits;
+  readonly #pings: ClientPings;
+  readonly #pace: ServerPace;
   #stream = new ClientStream(undefined, false, 0);
   #offers: OpenParameters["media"] = [];
+  #asksForLanguages = false;
   #media: Media | undefined;
-  #pings: SentPing[] = [];
-  #lastRoundTripMs: number | undefined;
-  #nextPingMs = Infinity;
+  #unansweredUpdates = 0;
+  #hasDisconnect = false;
   #stateDeadlineMs = Infinity;
   #events: ClientSessionEvent[] = [];
   #output: (string | Uint8Array)[] = [];
 
   /** Begins when the connection is there; {@link ClientSession.open} comes next. */
   constructor(options: ClientSessionOptions) {
-    this.#exchange = new MessageExchange("client", options.id);
+    const textLimits = { ...TEXT_LIMITS, maxTextBytes: MAX_SENT_TEXT_BYTES };
+    this.#exchange = new MessageExchange("client", options.id, textLimits);
     this.#limits = { ...CLIENT_SESSION_LIMITS, ...options.limits };
+    this.#pings = new ClientPings(this.#limits);
+    this.#pace = new ServerPace(this.#limits);
   }
 
   /** The session's state. */
@@ -82,10 +79,7 @@ export class ClientSession {
 
   /** When {@link ClientSession.tick} has something to do; `Infinity` if never. */
   get deadlineMs(): number {
-    if (this.#exchange.state !== "open") return this.#stateDeadlineMs;
-    const [oldest] = this.#pings;
-    const pong = oldest === undefined ? Infinity : oldest.sentMs + this.#limits.pongTimeoutMs;
-    return Math.min(this.#nextPingMs, pong);
+    return this.#exchange.state === "open" ? this.#pings.deadlineMs : this.#stateDeadlineMs;
   }
 
   /** Takes what happened since the last call. */
@@ -110,6 +104,7 @@ export class ClientSession {
   open(parameters: OpenParameters, nowMs: number): void {
     this.#send({ type: "open", parameters });
     this.#offers = parameters.media;
+    this.#asksForLanguages = parameters.supportedLanguages === true;
     this.#stateDeadlineMs = nowMs + this.#limits.openTimeoutMs;
   }
 
@@ -135,7 +130,18 @@ export class ClientSession {
   }
 
   /**
-   * Leaves audio out, as a client does whose network is too slow.
+   * Leaves audio out; it is reported before the next frame, together with what is left out until
+   * then.
+   *
+   * @throws {LocalProtocolError} If the session is not open.
+   */
+  lose(samples: number): void {
+    this.#exchange.requireSend("discarded");
+    this.#stream.lose(samples);
+  }
+
+  /**
+   * Leaves audio out, as a client does whose network is too slow, and reports it at once.
    *
    * @throws {LocalProtocolError} If the session is not open.
    */
@@ -174,6 +180,7 @@ export class ClientSession {
    */
   update(language: string): void {
     this.#send({ type: "update", parameters: { language } });
+    this.#unansweredUpdates++;
   }
 
   /**
@@ -204,11 +211,13 @@ export class ClientSession {
   }
 
   /**
-   * Ends the session.
+   * Ends the session. What was left out and could still be reported, is.
    *
    * @throws {LocalProtocolError} If it ends already.
    */
   close(reason: "end" | "error" | "disconnect" | "reconnect", nowMs: number): void {
+    this.#exchange.requireSend("close");
+    if (this.#exchange.maySend("discarded") && this.#stream.flowing) this.#reportLost();
     this.#send({ type: "close", parameters: { reason } });
     this.#stateDeadlineMs = nowMs + this.#limits.closeTimeoutMs;
   }
@@ -216,7 +225,7 @@ export class ClientSession {
   /** A text frame came. */
   receiveText(text: string, nowMs: number): void {
     this.#guard(nowMs, () => {
-      const received = this.#exchange.receive(text);
+      const received = this.#exchange.receive(text, (type) => this.#sectionOf(type));
       if (received.kind === "unknown") {
         this.#events.push({ type: "unknown", messageType: received.type });
       } else {
@@ -231,20 +240,19 @@ export class ClientSession {
    * @returns Whether it is to be played.
    */
   receiveAudio(frame: Uint8Array, nowMs: number): boolean {
-    // We closed while it was on its way.
-    if (this.#exchange.state === "closing") return false;
+    // We closed while it was on its way; after a `disconnect`, none can be.
+    const { state } = this.#exchange;
+    if (state === "closing" && !this.#hasDisconnect) return false;
     return this.#guard(nowMs, () => {
-      const media = this.#media;
-      if (!this.#exchange.mayReceive("audio") || !takesPlayback(media)) {
-        throw new RemoteProtocolError("Unexpected audio", { code: 415 });
-      }
-      if (frame.length > MAX_AUDIO_FRAME_BYTES) {
-        throw new RemoteProtocolError("Audio frame is too large", { code: 413 });
-      }
-      if (frame.length % bytesPerSampleFrame(media) !== 0) {
-        throw new RemoteProtocolError("Audio frame has part of a sample");
-      }
+      this.#requireNoDisconnect("audio");
+      checkPlayed(frame, this.#exchange.mayReceive("audio") ? this.#media : undefined);
+      this.#countPaced("audio", nowMs);
     });
+  }
+
+  /** We did not read for so long: what the server sent meanwhile comes at once. */
+  forgivePace(heldBackMs: number, nowMs: number): void {
+    this.#pace.forgive(heldBackMs, nowMs);
   }
 
   /** The time of {@link ClientSession.deadlineMs} has come; harmless at any other time. */
@@ -253,41 +261,50 @@ export class ClientSession {
       if (nowMs < this.#stateDeadlineMs) return;
       this.#stateDeadlineMs = Infinity;
       const waitedFor = this.#exchange.state === "opening" ? "opened" : "closed";
-      this.#events.push({ type: "timeout", waitedFor });
-      return;
-    }
-    const [oldest] = this.#pings;
-    if (oldest !== undefined && nowMs >= oldest.sentMs + this.#limits.pongTimeoutMs) {
-      this.#pings = [];
-      this.#nextPingMs = Infinity;
-      this.#events.push({ type: "timeout", waitedFor: "pong" });
-    } else if (nowMs >= this.#nextPingMs) {
-      // The first ping is sent twice: the second one measures a warm connection.
-      if (this.#lastRoundTripMs === undefined && this.#pings.length === 0) this.#ping(nowMs);
-      this.#ping(nowMs);
-      this.#nextPingMs = nowMs + this.#limits.pingIntervalMs;
+      this.#events.push(timeoutEvent(waitedFor, this.#limits));
+    } else if (this.#pings.isLate(nowMs)) {
+      this.#pings.stop();
+      this.error({ code: 408, message: 'No "pong" in time' });
+      this.#events.push(timeoutEvent("pong", this.#limits));
+    } else {
+      for (let count = this.#pings.due(nowMs); count > 0; count--) {
+        this.#send({ type: "ping", parameters: this.#pings.parameters });
+        this.#pings.sent(this.#exchange.sentSeq, nowMs);
+      }
     }
   }
 
   #handle(message: ServerMessage, acknowledged: number, nowMs: number): void {
+    this.#requireNoDisconnect(message.type);
     switch (message.type) {
       case "opened":
         return this.#onOpened(message.parameters, nowMs);
       case "pong":
-        return this.#onPong(acknowledged, nowMs);
+        this.#events.push({
+          type: "pong",
+          roundTripMs: this.#pings.answered(acknowledged, nowMs),
+        });
+        return;
       case "pause":
       case "resume":
         return this.#onPauseRequest(message.type);
       case "updated":
+        if (this.#unansweredUpdates > 0) this.#unansweredUpdates--;
+        else this.#report("10", 'Unexpected "updated": no "update" waits for it');
         this.#events.push({ type: "updated" });
         return;
       case "event":
+        this.#countPaced("event", nowMs);
+        for (const { section, info } of brokenByEntities(message.parameters.entities)) {
+          this.#report(section, info);
+        }
         this.#events.push({ type: "event", entities: message.parameters.entities });
         return;
       case "reconnect":
         this.#events.push({ type: "reconnect", info: message.parameters.info });
         return;
       case "disconnect":
+        this.#hasDisconnect = true;
         this.#events.push({ type: "disconnect", parameters: message.parameters });
         if (this.#exchange.maySend("close")) this.close("disconnect", nowMs);
         return;
@@ -298,31 +315,22 @@ export class ClientSession {
   }
 
   #onOpened(parameters: ServerParameters<"opened">, nowMs: number): void {
+    if (this.#asksForLanguages && parameters.supportedLanguages === undefined) {
+      this.#report("6.4", '"opened" has no supportedLanguages, although "open" asked for them');
+    }
     // We closed while it was on its way.
     if (this.#exchange.state !== "open") return;
     const [selected] = parameters.media;
     if (selected !== undefined && !this.#offers.some((offer) => sameMedia(offer, selected))) {
-      throw new RemoteProtocolError("Selected media not one of the offered");
+      throw new RemoteProtocolError("Selected media not one of the offered", { section: "6.3" });
     }
     if (selected !== undefined && isSupportedMedia(selected)) this.#media = selected;
     const startPaused = parameters.startPaused === true;
     const discardTo = durationToSamples(parameters.discardTo ?? "PT0S", SAMPLE_RATE);
     this.#stream = new ClientStream(this.#media, startPaused, discardTo);
-    this.#nextPingMs = nowMs + this.#limits.firstPingMs;
+    this.#pings.start(nowMs);
     this.#events.push({ type: "opened", parameters });
     if (startPaused) this.#send({ type: "paused", parameters: {} });
-  }
-
-  #onPong(acknowledged: number, nowMs: number): void {
-    const ping = this.#pings.shift();
-    if (ping === undefined) throw new RemoteProtocolError('Unexpected "pong": no ping is open');
-    if (ping.seq !== acknowledged) {
-      throw new RemoteProtocolError(
-        `Invalid "pong": expected clientseq ${ping.seq}, got ${acknowledged}`,
-      );
-    }
-    this.#lastRoundTripMs = nowMs - ping.sentMs;
-    this.#events.push({ type: "pong", roundTripMs: this.#lastRoundTripMs });
   }
 
   #onPauseRequest(request: "pause" | "resume"): void {
@@ -344,13 +352,27 @@ export class ClientSession {
     }
   }
 
-  #ping(nowMs: number): void {
-    const rtt = this.#lastRoundTripMs;
-    const parameters = rtt === undefined
-      ? {}
-      : { rtt: formatDuration(Math.max(0, Math.round(rtt * 1e6))) };
-    this.#send({ type: "ping", parameters });
-    this.#pings.push({ seq: this.#exchange.sentSeq, sentMs: nowMs });
+  /** Counts what a server can pace; too much of it is answered, and taken all the same. */
+  #countPaced(kind: "event" | "audio", nowMs: number): void {
+    const message = this.#pace.count(kind, nowMs);
+    if (message === undefined) return;
+    const retryAfter = formatDuration(Math.round(this.#limits.retryAfterMs * 1e6));
+    if (this.#exchange.maySend("error")) this.error({ code: 429, message, retryAfter });
+    this.#report("12", message, 429);
+  }
+
+  #sectionOf(type: string): string | undefined {
+    return this.#hasDisconnect && !mayFollowDisconnect(type) ? "14" : sectionOf(type);
+  }
+
+  #requireNoDisconnect(type: string): void {
+    if (!this.#hasDisconnect || mayFollowDisconnect(type)) return;
+    throw new RemoteProtocolError(`Unexpected "${type}" after "disconnect"`, { section: "14" });
+  }
+
+  /** The server broke a rule, and the session goes on. */
+  #report(section: string, info: string, code = 400): void {
+    this.#events.push({ type: "violation", code, info, section, ends: false });
   }
 
   /** Runs a reaction to the server; a fault of its ends the session. */
@@ -360,8 +382,9 @@ export class ClientSession {
       return true;
     } catch (error) {
       if (!(error instanceof RemoteProtocolError)) throw error;
-      this.#events.push({ type: "violation", code: error.code, info: error.message });
-      if (this.#exchange.maySend("error")) this.error({ code: error.code, message: error.message });
+      const { code, message, section = "4" } = error;
+      this.#events.push({ type: "violation", code, info: message, section, ends: true });
+      if (this.#exchange.maySend("error")) this.error({ code, message });
       if (this.#exchange.maySend("close")) this.close("error", nowMs);
       return false;
     }

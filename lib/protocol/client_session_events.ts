@@ -1,10 +1,12 @@
 /**
- * What a client session reports to whoever drives it, and the times that it keeps.
+ * What a client session reports to whoever drives it, and the limits that it keeps.
  *
- * Imports types only.
+ * Imports nothing but its neighbours.
  */
+import type { PingTimes } from "./client_pings.ts";
 import type { EventEntity } from "./entities.ts";
 import type { ServerParameters } from "./server_messages.ts";
+import type { ServerPaceLimits } from "./server_pace.ts";
 
 /** Something that happened to a session, seen from the client. */
 export type ClientSessionEvent =
@@ -16,6 +18,7 @@ export type ClientSessionEvent =
   /** The server ended its pause; it was answered. */
   | { readonly type: "resume" }
   | { readonly type: "updated" }
+  /** Entities as they came: those that are not as they should be are reported before, and here. */
   | { readonly type: "event"; readonly entities: readonly EventEntity[] }
   | { readonly type: "reconnect"; readonly info?: string }
   /** The server asked for the end; `close` was sent. */
@@ -24,30 +27,60 @@ export type ClientSessionEvent =
   | { readonly type: "closed"; readonly parameters: ServerParameters<"closed"> }
   /** A message of a type that we don't know; it was counted. */
   | { readonly type: "unknown"; readonly messageType: string }
-  /** The server broke the protocol; `error` and `close` were sent, if the state allowed it. */
-  | { readonly type: "violation"; readonly code: number; readonly info: string }
+  /** The server broke the protocol. */
+  | {
+    readonly type: "violation";
+    /** The code that `error` has, or would have. */
+    readonly code: number;
+    readonly info: string;
+    /** Section of protocol.md, such as `4` or `6.3`. */
+    readonly section: string;
+    /**
+     * Whether that ends the session: `error` and `close` were sent, if the state allowed it. What
+     * doesn't is reported, and nothing else happens.
+     */
+    readonly ends: boolean;
+  }
   /** The server did not answer in time: give the connection up. */
-  | { readonly type: "timeout"; readonly waitedFor: "opened" | "pong" | "closed" };
+  | {
+    readonly type: "timeout";
+    readonly waitedFor: "opened" | "pong" | "closed";
+    readonly info: string;
+    /** Section of protocol.md. */
+    readonly section: string;
+  };
 
-/** Times of a client session. */
-export interface ClientSessionLimits {
+/** Times and rates of a client session. */
+export interface ClientSessionLimits extends PingTimes, ServerPaceLimits {
   /** From `open` to `opened`. */
   readonly openTimeoutMs: number;
   /** From `close` to `closed`. */
   readonly closeTimeoutMs: number;
-  /** From `ping` to `pong`. */
-  readonly pongTimeoutMs: number;
-  /** From `opened` to the first two pings. */
-  readonly firstPingMs: number;
-  /** Between pings. */
-  readonly pingIntervalMs: number;
 }
 
-/** The official client's times (protocol sections 11 and 17). */
+/**
+ * The official client's times (protocol sections 11 and 17). Its rates are not published: these are
+ * the upper end of what public bridges settled on (section 12).
+ */
 export const CLIENT_SESSION_LIMITS = {
   openTimeoutMs: 5_000,
   closeTimeoutMs: 10_000,
   pongTimeoutMs: 5_000,
   firstPingMs: 1_000,
   pingIntervalMs: 5_000,
+  receivedEventRate: { perSecond: 10, burst: 30 },
+  receivedAudioRate: { perSecond: 10, burst: 30 },
+  retryAfterMs: 1_000,
 } as const satisfies ClientSessionLimits;
+
+const SECTIONS = { opened: "6.1", pong: "11", closed: "13.2" } as const;
+
+/** Tells that an answer did not come in time. */
+export function timeoutEvent(
+  waitedFor: "opened" | "pong" | "closed",
+  { openTimeoutMs, pongTimeoutMs, closeTimeoutMs }: ClientSessionLimits,
+): ClientSessionEvent {
+  const ms = { opened: openTimeoutMs, pong: pongTimeoutMs, closed: closeTimeoutMs }[waitedFor];
+  const info = `The server did not answer in time: no "${waitedFor}" within ${ms / 1000} s`;
+  return { type: "timeout", waitedFor, info, section: SECTIONS[waitedFor] };
+}

@@ -11,6 +11,7 @@ import {
   type ClientMessageType,
 } from "./client_messages.ts";
 import { durationSchema } from "./duration.ts";
+import type { EventEntity } from "./entities.ts";
 import { uuidSchema } from "./identifiers.ts";
 import { objectSchema } from "./json_shapes.ts";
 import { LocalProtocolError } from "./protocol_error.ts";
@@ -48,6 +49,16 @@ const common = {
 const CLIENT_ENVELOPE = z.object({ ...common, serverseq: seq, position: durationSchema });
 const SERVER_ENVELOPE = z.object({ ...common, clientseq: seq });
 
+/** One entity of any data: whoever takes the message looks at it. */
+const anyEntitySchema: z.ZodType<EventEntity> = z.looseObject({
+  type: z.string().min(1),
+  data: z.unknown(),
+});
+const PARAMETERS_BUT_DATA = {
+  ...SERVER_PARAMETERS,
+  event: z.object({ entities: z.array(anyEntitySchema).min(1) }),
+};
+
 /** What surrounds a message, alike for both directions. */
 export interface Envelope {
   /** The session's UUID. */
@@ -71,6 +82,8 @@ export type DecodedText<M> =
   | {
     readonly kind: "invalid";
     readonly info: string;
+    /** Section of protocol.md that it breaks. */
+    readonly section: string;
     readonly seq?: number;
     readonly type?: string;
   };
@@ -96,14 +109,18 @@ export function decodeClientText(
  *
  * @param text The frame as the WebSocket delivered it.
  * @param isAwaited Tells of a type whether its parameters are worth reading; by default they are.
+ * @param checksEntities Whether the data of entities is checked. A client does that later, because a
+ * fault in it does not end the session.
  * @returns The message, or what is wrong; it never throws.
  */
 export function decodeServerText(
   text: string,
   limits: TextLimits = TEXT_LIMITS,
   isAwaited: (type: ServerMessageType) => boolean = () => true,
+  checksEntities = true,
 ): DecodedText<ServerMessage> {
-  const schemas = { envelope: SERVER_ENVELOPE, parameters: SERVER_PARAMETERS };
+  const parameters = checksEntities ? SERVER_PARAMETERS : PARAMETERS_BUT_DATA;
+  const schemas = { envelope: SERVER_ENVELOPE, parameters };
   return decode<ServerMessage>(text, limits, schemas, isAwaited as (type: string) => boolean);
 }
 
@@ -155,22 +172,24 @@ function decode<M>(
   isAwaited: (type: string) => boolean,
 ): DecodedText<M> {
   if (exceedsBytes(text, maxTextBytes)) {
-    return { kind: "invalid", info: `Message exceeds ${maxTextBytes} bytes` };
+    return { kind: "invalid", info: `Message exceeds ${maxTextBytes} bytes`, section: "1" };
   }
   if (exceedsDepth(text, maxJsonDepth)) {
-    return { kind: "invalid", info: `Message is nested deeper than ${maxJsonDepth} levels` };
+    const info = `Message is nested deeper than ${maxJsonDepth} levels`;
+    return { kind: "invalid", info, section: "4" };
   }
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
-    return { kind: "invalid", info: "Message is not valid JSON" };
+    return { kind: "invalid", info: "Message is not valid JSON", section: "4" };
   }
   const parsed = schemas.envelope.safeParse(json);
   if (!parsed.success) {
     return {
       kind: "invalid",
       info: `Invalid message: ${describeProblem(parsed.error)}`,
+      section: "4",
       ...readable(json),
     };
   }
@@ -183,7 +202,10 @@ function decode<M>(
   const result = schemas.parameters[type]?.safeParse(parameters);
   if (!result?.success) {
     const why = result === undefined ? "" : `: ${describeProblem(result.error)}`;
-    return { kind: "invalid", info: `Invalid parameters of "${type}"${why}`, seq, type };
+    const info = `Invalid parameters of "${type}"${why}`;
+    // Which media may be selected has a rule of its own.
+    const isMedia = type === "opened" && result?.error.issues[0]?.path[0] === "media";
+    return { kind: "invalid", info, section: isMedia ? "6.3" : "5", seq, type };
   }
   return { kind: "message", envelope, message: { type, parameters: result.data } as M };
 }

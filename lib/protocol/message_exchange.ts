@@ -109,22 +109,23 @@ export class MessageExchange<R extends Role> {
   /**
    * Reads a text frame, counts it, and moves to the next state.
    *
+   * @param sectionOf Section of protocol.md that says when a type is allowed.
    * @throws {RemoteProtocolError} If it breaks the protocol. It is counted all the same: the peer
    * goes on from the number that it used.
    */
-  receive(text: string): Received<R> {
-    const decode = this.#role === "server" ? decodeClientText : decodeServerText;
-    const decoded = decode(
-      text,
-      this.#limits,
-      (type: string) => nextState(this.#role, this.#state, "receive", type as never) !== undefined,
-    ) as DecodedText<ReceivedBy<R>>;
+  receive(
+    text: string,
+    sectionOf: (type: string) => string | undefined = () => undefined,
+  ): Received<R> {
+    const decoded = this.#decode(text);
     const expected = this.#lastReceivedSeq + 1;
     if (decoded.kind === "invalid") {
       // A message is a message, even if its number can't be read: the next one has the next.
       this.#count(decoded.seq ?? expected);
       const closeReason = decoded.type === "close" ? "error" : undefined;
-      throw new RemoteProtocolError(decoded.info, { closeReason });
+      const { section } = decoded;
+      const code = section === "1" ? 413 : 400;
+      throw new RemoteProtocolError(decoded.info, { code, closeReason, section });
     }
     const { id, seq, acknowledged } = decoded.envelope;
     const closeReason = decoded.kind === "message" && decoded.message.type === "close"
@@ -132,22 +133,25 @@ export class MessageExchange<R extends Role> {
       : undefined;
     this.#count(seq);
     if (!sameUuid(id, this.#id)) {
-      throw new RemoteProtocolError("Invalid message: id is not that of the session");
+      const info = "Invalid message: id is not that of the session";
+      throw new RemoteProtocolError(info, { section: "4" });
     }
     if (seq !== expected) {
       // The official client calls a gap a defect of the server.
       const code = this.#role === "client" ? 500 : 400;
       const info = `Invalid message: expected seq ${expected}, got ${near(seq, expected)}`;
-      throw new RemoteProtocolError(info, { code, closeReason });
+      throw new RemoteProtocolError(info, { code, closeReason, section: "4" });
     }
     if (acknowledged > this.#sentSeq) {
       const name = this.#role === "server" ? "serverseq" : "clientseq";
       const info = `Invalid message: ${name} is ${near(acknowledged, this.#sentSeq)}, but only ` +
         `${this.#sentSeq} were sent`;
-      throw new RemoteProtocolError(info, { closeReason });
+      throw new RemoteProtocolError(info, { closeReason, section: "4" });
     }
     if (decoded.kind === "unknown") return { kind: "unknown", type: decoded.type };
-    if (decoded.kind === "unexpected") throw this.#unexpected(decoded.type);
+    if (decoded.kind === "unexpected") {
+      throw this.#unexpected(decoded.type, sectionOf(decoded.type));
+    }
     this.accept(decoded.message.type);
     return { kind: "message", message: decoded.message, acknowledged };
   }
@@ -175,8 +179,17 @@ export class MessageExchange<R extends Role> {
     this.#receivesAudio = this.mayReceive("audio");
   }
 
-  #unexpected(type: string): RemoteProtocolError {
-    return new RemoteProtocolError(`Unexpected "${type}" while ${this.#state}`);
+  #decode(text: string): DecodedText<ReceivedBy<R>> {
+    const isAwaited = (type: string) =>
+      nextState(this.#role, this.#state, "receive", type as never) !== undefined;
+    const decoded = this.#role === "server"
+      ? decodeClientText(text, this.#limits, isAwaited)
+      : decodeServerText(text, this.#limits, isAwaited, false);
+    return decoded as DecodedText<ReceivedBy<R>>;
+  }
+
+  #unexpected(type: string, section?: string): RemoteProtocolError {
+    return new RemoteProtocolError(`Unexpected "${type}" while ${this.#state}`, { section });
   }
 
   #cannotSend(type: string): LocalProtocolError {

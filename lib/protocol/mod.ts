@@ -3,6 +3,7 @@
  * and request signatures. Runs anywhere.
  */
 export * from "./client_messages.ts";
+export type { PingTimes } from "./client_pings.ts";
 export type { ClientPaceLimits } from "./client_pace.ts";
 export * from "./client_session.ts";
 export * from "./client_session_events.ts";
@@ -18,6 +19,7 @@ export * from "./protocol_error.ts";
 export * from "./server_messages.ts";
 export type { ServerTimeouts } from "./server_deadlines.ts";
 export type { ServerOutboxRates } from "./server_outbox.ts";
+export type { ServerPaceLimits } from "./server_pace.ts";
 export * from "./server_session.ts";
 export type { GapCause, ServerSessionEvent } from "./server_session_events.ts";
 export * from "./server_session_options.ts";

@@ -26,6 +26,8 @@ export class RemoteProtocolError extends Error {
   readonly code: number;
   /** Reason of a `close` that was at fault: no other one will come. */
   readonly closeReason: string | undefined;
+  /** Section of protocol.md that it breaks, such as `4` or `6.3`, of a server's faults. */
+  readonly section: string | undefined;
 
   /**
    * @param info What was wrong. It goes to the peer and into logs on both sides: no values that
@@ -34,11 +36,17 @@ export class RemoteProtocolError extends Error {
    */
   constructor(
     info: string,
-    options: { reason?: DisconnectReason; code?: number; closeReason?: string } = {},
+    options: {
+      reason?: DisconnectReason;
+      code?: number;
+      closeReason?: string;
+      section?: string;
+    } = {},
   ) {
     super(info);
     this.reason = options.reason ?? "error";
     this.code = options.code ?? 400;
     this.closeReason = options.closeReason;
+    this.section = options.section;
   }
 }

@@ -360,11 +360,13 @@ Deno.test("place call: events and the disconnect of an app are told, in order", 
   });
   assertEquals(outcome.failure, undefined);
   assertEquals(told.filter((text) => text !== "pong"), [
+    "connected",
     "opened",
     '{"number":1}',
     '{"number":2}',
     "completed",
     "closed",
+    "connection-ended",
   ]);
   assertEquals((await server.recorded()).metadata.closeReason, "disconnect");
 });

@@ -108,7 +108,7 @@ export class ClientSessionDriver extends SessionDriver<ClientSession> {
           assert(event.entities.length > 0);
           break;
         case "violation":
-          this.#violations++;
+          if (event.ends) this.#violations++;
           assert(event.info.length < 500);
           break;
         case "closed":

@@ -64,6 +64,14 @@ function assertEnds(server: WireServer, code: number): void {
   assertEquals(violation.code, code);
 }
 
+/** Checks that the only thing told is an answer that did not come (sections 6.1, 11 and 13.2). */
+function assertTimeout(server: WireServer, waitedFor: string, section: string): void {
+  const [event, ...more] = server.events();
+  assert(event?.type === "timeout");
+  assertEquals([event.waitedFor, event.section, more.length] as unknown, [waitedFor, section, 0]);
+  assert(event.info.includes(`"${waitedFor}"`), event.info);
+}
+
 /** Answers `close` by `closed`. */
 function assertCloses(server: WireServer): void {
   server.send("closed");
@@ -117,7 +125,7 @@ Deno.test("client: opened without an answer within 5 s is a timeout", () => {
   server.session.tick(4999);
   assertEquals(server.events(), []);
   server.session.tick(5000);
-  assertEquals(server.events(), [{ type: "timeout", waitedFor: "opened" }]);
+  assertTimeout(server, "opened", "6.1");
   assertEquals(server.session.deadlineMs, Infinity);
 });
 
@@ -550,7 +558,8 @@ Deno.test("client: a pong later than 5 s is a timeout", () => {
   server.session.tick(5999);
   assertEquals(server.events(), []);
   server.session.tick(6000);
-  assertEquals(server.events(), [{ type: "timeout", waitedFor: "pong" }]);
+  assertTimeout(server, "pong", "11");
+  assertEquals(server.receiveOne("error").parameters.code, 408);
   server.session.tick(60_000);
   assertEquals(server.receive(), []);
   assertEquals(server.events(), []);
@@ -604,7 +613,7 @@ Deno.test("client: closed that does not come within 10 s is a timeout", () => {
   server.session.tick(10_499);
   assertEquals(server.events(), []);
   server.session.tick(10_500);
-  assertEquals(server.events(), [{ type: "timeout", waitedFor: "closed" }]);
+  assertTimeout(server, "closed", "13.2");
   assertEquals(server.session.deadlineMs, Infinity);
 });
 

@@ -1,0 +1,381 @@
+/**
+ * One connection of a call: the transport adapter of a {@link ClientSession}. It owns the socket and
+ * the timers.
+ *
+ * Imports the protocol and its neighbours.
+ */
+import {
+  bytesPerSampleFrame,
+  ClientSession,
+  type ClientSessionEvent,
+  type ClientSessionLimits,
+  LocalProtocolError,
+  type Media,
+  type OpenParameters,
+  SAMPLE_RATE,
+  takesPlayback,
+} from "../protocol/mod.ts";
+import { AudioSender } from "./audio_sender.ts";
+import { BotPlayer } from "./bot_player.ts";
+import type { CallAudio } from "./call_audio.ts";
+import type { CallLog } from "./call_log.ts";
+import { ClientSocket, type ConnectionEnd } from "./client_socket.ts";
+import type { ConnectionRequest } from "./connection_request.ts";
+import { describeEnd } from "./describe_end.ts";
+import type { LiveAudio } from "./live_audio.ts";
+import { type Retry, retryAfterEnd } from "./retry_rule.ts";
+
+/** What an attempt needs of its call. */
+export interface AttemptOptions {
+  readonly request: ConnectionRequest;
+  /** Headers of the connection request. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly attempt: number;
+  readonly open: OpenParameters;
+  /** Close as soon as it is open. */
+  readonly isProbe: boolean;
+  /** The client's own pause holds from the beginning. */
+  readonly isOnHold: boolean;
+  readonly audio: CallAudio;
+  readonly live: LiveAudio;
+  readonly speed: number;
+  /** Audio that cannot be sent in time is left out; otherwise the call waits. */
+  readonly dropsLateAudio: boolean;
+  readonly maxBufferedBytes?: number;
+  readonly connectTimeoutMs?: number;
+  readonly limits?: Partial<ClientSessionLimits>;
+  readonly log: CallLog;
+}
+
+/** How an attempt ended. */
+export interface AttemptEnd {
+  /** `undefined` if the session ended with `closed`. */
+  readonly failure: string | undefined;
+  /** Whether the call may be tried again. */
+  readonly retry: Retry | undefined;
+  /** Whether the client's own pause held at the end. */
+  readonly isOnHold: boolean;
+}
+
+/** From our goodbye to the end of the connection: nobody waits for a server's. */
+const GOODBYE_MS = 1_000;
+/** More text than that waits for a server that does not read. */
+const MAX_WAITING_BYTES = 8 * 1024 * 1024;
+/** A server that broke the protocol, and goes on to do so as often, is not listened to. */
+const MAX_VIOLATIONS = 100;
+/** The longest stall, so that a call has an end. */
+const MAX_STALL_SECONDS = 300;
+
+/** One connection, from the request to its end. */
+export class CallAttempt {
+  readonly #options: AttemptOptions;
+  readonly #log: CallLog;
+  readonly #session: ClientSession;
+  readonly #socket: ClientSocket;
+  readonly #sender: AudioSender;
+  readonly #ended = Promise.withResolvers<AttemptEnd>();
+  #player: BotPlayer | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #goodbyeTimer: ReturnType<typeof setTimeout> | undefined;
+  #stallTimer: ReturnType<typeof setTimeout> | undefined;
+  #stalledSinceMs: number | undefined;
+  #stalledMs = 0;
+  #openSentMs = 0;
+  #closeSentMs: number | undefined;
+  #isOver = false;
+  #violations = 0;
+  #hasFatalViolation = false;
+  #hasFailed = false;
+  #failure: string | undefined = "The connection ended before the session was closed";
+  #retry: Retry | undefined;
+
+  /**
+   * Begins to connect.
+   *
+   * @throws {Error} If the address or a header is not one.
+   */
+  constructor(options: AttemptOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    const { request: { url, sessionId }, headers, connectTimeoutMs, limits } = options;
+    this.#session = new ClientSession({ id: sessionId, limits });
+    this.#socket = new ClientSocket({ url, headers, connectTimeoutMs }, {
+      onOpen: () => this.#onConnected(),
+      onText: (text) => this.#onText(text),
+      onBinary: (frame) => this.#onBinary(frame),
+      onEnd: (end) => this.#end(end),
+    });
+    this.#sender = new AudioSender(options, this.#session, this.#socket, {
+      write: () => this.#write(),
+      finish: () => void this.close("end"),
+    });
+  }
+
+  /** Settles when the connection is over; never rejects. */
+  get ended(): Promise<AttemptEnd> {
+    return this.#ended.promise;
+  }
+
+  /** What the server selected. */
+  get media(): Media | undefined {
+    return this.#session.media;
+  }
+
+  /** The two pauses. */
+  get paused(): ClientSession["paused"] {
+    return this.#session.paused;
+  }
+
+  /** Does something with the session, if its state allows that. */
+  tryWith(act: (session: ClientSession) => void): boolean {
+    if (this.#isOver) return false;
+    try {
+      act(this.#session);
+    } catch (error) {
+      if (!(error instanceof LocalProtocolError)) throw error;
+      return false;
+    }
+    this.#write();
+    this.#plan();
+    return true;
+  }
+
+  /** Ends the session; before there is one, the connection. */
+  close(reason: "end" | "error" | "disconnect" | "reconnect"): boolean {
+    if (this.#isOver) return false;
+    if (this.#session.state !== "idle") {
+      return this.tryWith((session) => session.close(reason, this.#sessionNow()));
+    }
+    this.#failure = "The call was cancelled before it was connected";
+    this.#socket.close();
+    return true;
+  }
+
+  /** Stops reading for a while. The session's clock stands still: nothing is late by it. */
+  stall(seconds: number): boolean {
+    if (this.#isOver || this.#session.state === "idle" || this.#stalledSinceMs !== undefined) {
+      return false;
+    }
+    if (!(seconds > 0 && seconds <= MAX_STALL_SECONDS)) return false;
+    this.#stalledSinceMs = performance.now();
+    this.#socket.stall();
+    this.#stallTimer = setTimeout(() => this.#endStall(), seconds * 1000);
+    this.#plan();
+    return true;
+  }
+
+  /** Drops the connection, or resets it, as a network does. */
+  fail(how: "drop" | "reset"): boolean {
+    if (this.#isOver) return false;
+    const why = how === "drop" ? "The connection was dropped" : "The connection was reset";
+    this.#failure = `${why}, as asked for`;
+    if (this.#closeSentMs === undefined) this.#retry ??= { why };
+    this.#socket[how]();
+    return true;
+  }
+
+  #endStall(): void {
+    const nowMs = performance.now();
+    const stalledMs = nowMs - (this.#stalledSinceMs ?? nowMs);
+    this.#stalledSinceMs = undefined;
+    this.#stalledMs += stalledMs;
+    this.#session.forgivePace(stalledMs, this.#sessionNow());
+    this.#socket.unstall();
+    this.#plan();
+  }
+
+  /** Present time, without that of stalls. */
+  #sessionNow(): number {
+    return (this.#stalledSinceMs ?? performance.now()) - this.#stalledMs;
+  }
+
+  #onConnected(): void {
+    const { attempt, open } = this.#options;
+    this.#openSentMs = performance.now();
+    try {
+      this.#session.open(open, this.#sessionNow());
+    } catch (error) {
+      if (!(error instanceof LocalProtocolError)) throw error;
+      return this.#hangUp(error.message);
+    }
+    this.#log.event({ type: "connected", attempt });
+    this.#work();
+  }
+
+  #onText(text: string): void {
+    // Given up: a flood is not read to its end.
+    if (this.#goodbyeTimer !== undefined) return;
+    this.#log.message("server", text);
+    this.#session.receiveText(text, this.#sessionNow());
+    this.#work();
+  }
+
+  #onBinary(frame: Uint8Array): void {
+    if (this.#goodbyeTimer !== undefined) return;
+    if (this.#session.receiveAudio(frame, this.#sessionNow())) {
+      this.#log.receivedAudio(frame);
+      if (this.#player?.add(frame.length, performance.now())) this.#tellPlayback("started");
+    }
+    this.#work();
+  }
+
+  /** Does all that is due, and plans what is due next. */
+  #work(): void {
+    if (this.#isOver) return;
+    const nowMs = performance.now();
+    const sessionMs = this.#sessionNow();
+    if (sessionMs >= this.#session.deadlineMs) this.#session.tick(sessionMs);
+    this.#handleEvents();
+    if (this.#player?.hasCompleted(nowMs)) this.#tellPlayback("completed");
+    this.#write();
+    const isOpen = !this.#isOver && this.#session.state === "open" && !this.#hasFailed;
+    if (isOpen) this.#sender.work(nowMs);
+    this.#write();
+    this.#plan();
+  }
+
+  #plan(): void {
+    clearTimeout(this.#timer);
+    if (this.#isOver) return;
+    const isOpen = this.#session.state === "open" && !this.#hasFailed;
+    // What the server may have said while we stall is not known: nothing of it can be late.
+    const isStalled = this.#stalledSinceMs !== undefined;
+    const sessionMs = isStalled ? Infinity : this.#session.deadlineMs + this.#stalledMs;
+    const audioMs = isOpen ? this.#sender.dueMs : Infinity;
+    const playerMs = isOpen ? this.#player?.deadlineMs ?? Infinity : Infinity;
+    const dueMs = Math.min(sessionMs, audioMs, playerMs);
+    if (dueMs === Infinity) return;
+    this.#timer = setTimeout(() => this.#work(), Math.max(0, dueMs - performance.now()));
+  }
+
+  #write(): void {
+    if (this.#isOver) return;
+    for (const frame of this.#session.takeOutput()) {
+      if (typeof frame === "string") this.#log.message("client", frame);
+      this.#socket.send(frame);
+    }
+    const { state } = this.#session;
+    if (state === "closing" || state === "withdrawing") this.#closeSentMs ??= performance.now();
+    if (this.#socket.bufferedBytes > MAX_WAITING_BYTES) {
+      this.#failure = "The server does not read what is sent to it";
+      this.#retry ??= { why: this.#failure };
+      this.#socket.drop();
+    }
+  }
+
+  #handleEvents(): void {
+    let events = this.#session.takeEvents();
+    while (events.length > 0 && !this.#isOver) {
+      for (const event of events) {
+        if (this.#isOver) return;
+        this.#log.event(event);
+        // Whoever was told may have dropped the connection.
+        if (!this.#isOver) this.#handle(event);
+      }
+      events = this.#session.takeEvents();
+    }
+  }
+
+  #handle(event: ClientSessionEvent): void {
+    switch (event.type) {
+      case "opened":
+        return this.#onOpened();
+      case "event":
+        if (event.entities.some(({ type }) => type === "barge_in")) {
+          this.#player?.drop(performance.now());
+        }
+        return;
+      case "disconnect":
+        if (event.parameters.reason === "error") {
+          this.#retry = { why: 'The server ended the session by "disconnect" with "error"' };
+        }
+        return;
+      case "violation":
+        this.#hasFatalViolation ||= event.ends;
+        if (this.#hasFatalViolation && ++this.#violations > MAX_VIOLATIONS) this.#socket.drop();
+        return;
+      case "timeout":
+        // Who does not answer `close` has had the whole call.
+        if (event.waitedFor !== "closed") this.#retry ??= { why: event.info };
+        return this.#hangUp(event.info);
+      case "closed":
+        if (this.#closeSentMs !== undefined) {
+          this.#log.closedMs = performance.now() - this.#closeSentMs;
+        }
+        return this.#hangUp(this.#hasFailed ? this.#failure : undefined);
+    }
+  }
+
+  #onOpened(): void {
+    const { live, speed, isProbe, isOnHold } = this.#options;
+    const nowMs = performance.now();
+    this.#log.openedMs = nowMs - this.#openSentMs;
+    const { media, state } = this.#session;
+    // It crossed our `close`, or selects what was not offered.
+    if (state !== "open") return;
+    if (isProbe) return void this.close("end");
+    try {
+      this.#sender.start(media, nowMs);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#hasFailed = true;
+      this.#failure = `Cannot send what the server selected: ${error.message}`;
+      return void this.close("error");
+    }
+    if (takesPlayback(media)) {
+      this.#player = new BotPlayer(bytesPerSampleFrame(media) * SAMPLE_RATE / 1000 * speed);
+    }
+    if (isOnHold) this.#session.pause();
+    if (live.isOver) this.close("end");
+  }
+
+  #tellPlayback(state: "started" | "completed"): void {
+    if (this.#session.state !== "open") return;
+    this.#session.playback(state);
+    this.#log.event({ type: "playback", state });
+  }
+
+  /** Ends the connection: the session is over, or was given up. */
+  #hangUp(failure: string | undefined): void {
+    this.#failure = failure;
+    this.#hasFailed = true;
+    this.#write();
+    clearTimeout(this.#timer);
+    this.#socket.close();
+    if (!this.#isOver) this.#goodbyeTimer ??= setTimeout(() => this.#socket.drop(), GOODBYE_MS);
+  }
+
+  #end(end: ConnectionEnd): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    for (const timer of [this.#timer, this.#goodbyeTimer, this.#stallTimer]) clearTimeout(timer);
+    const { attempt, request: { url } } = this.#options;
+    this.#reportGoodbye(end);
+    this.#log.event({ type: "connection-ended", attempt, end });
+    if (this.#closeSentMs === undefined) this.#retry ??= retryAfterEnd(end);
+    this.#ended.resolve({
+      failure: describeEnd(end, url) ?? this.#failure,
+      retry: this.#hasFatalViolation ? undefined : this.#retry,
+      isOnHold: this.#session.paused.byClient,
+    });
+  }
+
+  /** A server says goodbye only when the session is closed; 1006 is a network's failure. */
+  #reportGoodbye(end: ConnectionEnd): void {
+    if (end.how !== "lost" || end.code === 1006 || this.#hasFailed) return;
+    // After its `disconnect`, the session is not a healthy one.
+    if (this.#retry !== undefined) return;
+    const isClosing = this.#closeSentMs !== undefined && end.why === undefined;
+    const how = `(code ${end.code}${end.why === undefined ? "" : `: ${end.why}`})`;
+    this.#hasFatalViolation = true;
+    this.#log.event({
+      type: "violation",
+      code: 400,
+      section: isClosing ? "13.2" : "1",
+      info: isClosing
+        ? `The server ended the WebSocket before "closed" ${how}`
+        : `The server ended, or broke, the WebSocket of a healthy session ${how}`,
+      ends: true,
+    });
+  }
+}

@@ -78,10 +78,24 @@ Deno.test("tasks: the environment that they may read is the settings, and what p
   }
 });
 
-Deno.test("tasks: call and load write no files", () => {
-  for (const name of ["call", "load"]) {
-    assertEquals(taskFlags(name).filter((flag) => flag.startsWith("--allow-write")), [], name);
-  }
+Deno.test("tasks: load writes no files", () => {
+  assertEquals(taskFlags("load").filter((flag) => flag.startsWith("--allow-write")), []);
+});
+
+Deno.test("tasks: call writes only the file that --save-audio names, and only if it is new", async () => {
+  await using folder = await TemporaryFolder.make();
+  await Deno.writeTextFile(folder.join("mine.wav"), "mine");
+  const url = ["--url", "ws://127.0.0.1:9/", "--key", "nobody", "--retries", "0"];
+  const call = async (...args: string[]) => {
+    await using program = Program.call(folder.path, [...url, "--tone", ...args]);
+    return (await program.ended(30_000)).code;
+  };
+  assertEquals(await call(), 1);
+  assertEquals(await call("--save-audio", "mine.wav"), 2);
+  assertEquals(await filesBelow(folder.path), ["mine.wav"]);
+  assertEquals(await Deno.readTextFile(folder.join("mine.wav")), "mine");
+  assertEquals(await call("--save-audio", "new.wav"), 1);
+  assertEquals(await filesBelow(folder.path), ["mine.wav", "new.wav"]);
 });
 
 Deno.test("tasks: ok checks format, lint, types, tests and the examples in the documentation", () => {

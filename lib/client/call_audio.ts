@@ -18,6 +18,7 @@ import {
   type Media,
   SAMPLE_RATE,
 } from "../protocol/mod.ts";
+import { makeTone } from "./tone.ts";
 
 /** What a stereo file's channels are, in this order; a mono file has the first. */
 const CHANNELS = ["external", "internal"] as const satisfies AudioChannel[];
@@ -46,17 +47,30 @@ export class CallAudio {
     return new CallAudio(data, format.encoding, CHANNELS.slice(0, format.channelCount));
   }
 
+  /**
+   * Makes a tone on the external channel, and another one on the internal channel.
+   *
+   * @param frequencyHz Of the first one; the other is a third above, or below if that is too high.
+   */
+  static tone(frequencyHz: number, durationSeconds: number, format: AudioFormat): CallAudio {
+    const third = frequencyHz * 1.25 < SAMPLE_RATE / 2 ? frequencyHz * 1.25 : frequencyHz * 0.8;
+    const data = makeTone({ frequencies: [frequencyHz, third], durationSeconds, format });
+    return new CallAudio(data, format, CHANNELS);
+  }
+
   /** Length in samples of one channel. */
   get samples(): number {
     const sampleBytes = this.#format === "PCMU" ? 1 : 2;
     return this.#data.length / (sampleBytes * this.channels.length);
   }
 
-  /** What a client offers for it: all channels first, then each of several alone. */
-  offers(format: AudioFormat): Media[] {
-    const selections = this.channels.length === 1
-      ? [this.channels]
-      : [this.channels, ...this.channels.map((channel) => [channel])];
+  /**
+   * What a client offers for it: all channels first, then each of several alone.
+   *
+   * @param wanted The channels that are offered, each of which there is; all of them unless given.
+   */
+  offers(format: AudioFormat, wanted: readonly AudioChannel[] = this.channels): Media[] {
+    const selections = wanted.length === 1 ? [wanted] : [wanted, ...wanted.map((one) => [one])];
     return selections.map((channels) => ({ type: "audio", format, channels, rate: SAMPLE_RATE }));
   }
 

@@ -7,15 +7,12 @@ import { join } from "node:path";
 import { parseWav } from "../audio/mod.ts";
 import { CallAudio } from "./call_audio.ts";
 import { reportCall } from "./report_call.ts";
+import type { ServerOptions } from "./server_options.ts";
 import { Terminal } from "./terminal.ts";
+import { TextReport } from "./text_report.ts";
 
 /** What the demo calls. */
-export interface DemoOptions {
-  /** A server that runs. */
-  readonly url: URL;
-  readonly apiKey: string;
-  /** Empty: the request is not signed. */
-  readonly clientSecret: Uint8Array;
+export interface DemoOptions extends ServerOptions {
   /** Where it keeps recordings. */
   readonly recordingsDir: string;
   /** Path of what is said. */
@@ -40,13 +37,22 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
     return false;
   }
   const audio = CallAudio.fromWav(wav);
-  const { sessionId, outcome } = await reportCall({
+  const sessionId = crypto.randomUUID();
+  const { failures } = await reportCall({
     ...options,
     audio,
+    open: {
+      organizationId: crypto.randomUUID(),
+      conversationId: crypto.randomUUID(),
+      participant: { id: crypto.randomUUID(), ani: "", aniName: "", dnis: "" },
+      media: audio.offers("PCMU"),
+      language: "en-US",
+    },
+    sessionId,
     speed: DEMO_SPEED,
-    format: "PCMU",
+    report: new TextReport(),
   });
-  if (outcome.failure !== undefined) return false;
+  if (failures.length > 0) return false;
   const path = await findRecording(options.recordingsDir, `${sessionId}.wav`);
   if (path === undefined) {
     terminal.print(`There is no recording of ${sessionId} in ${options.recordingsDir}`);

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertExists, assertMatch, assertThrows } from "@std/assert";
 import { WavFormatError } from "../../lib/audio/mod.ts";
 import { CallAudio } from "../../lib/client/call_audio.ts";
 import type { AudioChannel, AudioFormat, Media } from "../../lib/protocol/mod.ts";
@@ -87,4 +87,52 @@ Deno.test("call audio: any other file gets an error that says what was expected"
     }
     assert(!message.includes("\n"));
   }
+});
+
+Deno.test("call audio: a tone has two channels, and the length that was asked for", () => {
+  for (const format of ["PCMU", "L16"] as const) {
+    const audio = CallAudio.tone(440, 1.25, format);
+    assertEquals([audio.samples, audio.channels.length], [10_000, 2]);
+    const [both, external, internal] = audio.offers(format).map((media) => audio.bytesFor(media));
+    const sampleBytes = format === "PCMU" ? 1 : 2;
+    assertEquals(both?.length, 20_000 * sampleBytes);
+    assertEquals([external?.length, internal?.length], [
+      10_000 * sampleBytes,
+      10_000 * sampleBytes,
+    ]);
+    assert(external?.some((byte, index) => byte !== internal?.[index]));
+  }
+});
+
+Deno.test("call audio: a tone goes on without a jump from one second to the next", () => {
+  const audio = CallAudio.tone(997, 2.5, "L16");
+  const [, external] = audio.offers("L16");
+  const bytes = external && audio.bytesFor(external);
+  assertExists(bytes);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let i = 0; i < bytes.length / 2; i++) {
+    const expected = Math.round(16_000 * Math.sin(2 * Math.PI * 997 * i / 8000));
+    assertEquals(view.getInt16(2 * i, true), expected);
+  }
+});
+
+Deno.test("call audio: both tones stay below half of the rate", () => {
+  const audio = CallAudio.tone(3900, 1, "L16");
+  const internal = audio.offers("L16", ["internal"]).map((media) => audio.bytesFor(media))[0];
+  assertExists(internal);
+  const view = new DataView(internal.buffer, internal.byteOffset, internal.byteLength);
+  assertEquals(view.getInt16(2, true), Math.round(16_000 * Math.sin(2 * Math.PI * 3120 / 8000)));
+});
+
+Deno.test("call audio: only the channels that are wanted are offered", () => {
+  const audio = CallAudio.tone(440, 0.1, "PCMU");
+  const channels = (...wanted: AudioChannel[]) =>
+    audio.offers("PCMU", wanted).map((media) => media.channels);
+  assertEquals(channels("external"), [["external"]]);
+  assertEquals(channels("internal"), [["internal"]]);
+  assertEquals(channels("external", "internal"), [
+    ["external", "internal"],
+    ["external"],
+    ["internal"],
+  ]);
 });

@@ -12,57 +12,21 @@ import {
 import {
   assertSameBytes,
   CALL_WAV,
-  type Ended,
-  filesBelow,
   hasStack,
   Program,
   TemporaryFolder,
   wavData,
 } from "../helpers/program.ts";
+import { run, SIGNED, UNSIGNED, WavOnDisk } from "./call_program.ts";
 import { app, RecordingServer, SECRET, SIGNED_KEY, UNSIGNED_KEY } from "./recording_server.ts";
 import { ScriptedServer } from "./scripted_server.ts";
 import { mulawBytes, pcm8File, someMulaw, somePcm16, wavFile } from "./wav_files.ts";
-
-const SIGNED = ["--key", SIGNED_KEY, "--secret", SECRET];
-const UNSIGNED = ["--key", UNSIGNED_KEY];
-
-/** Runs the command to its end, in an empty folder. */
-async function run(args: string[], env: Record<string, string> = {}): Promise<Ended> {
-  await using folder = await TemporaryFolder.make();
-  await using program = Program.call(folder.path, args, env);
-  const ended = await program.ended(30_000);
-  assertFalse(hasStack(ended.output), ended.output);
-  assertFalse(ended.output.includes(SECRET), ended.output);
-  assertEquals(await filesBelow(folder.path), []);
-  return ended;
-}
-
-/** A WAV file on disk, for as long as a test needs it. */
-class WavOnDisk implements AsyncDisposable {
-  readonly path: string;
-  readonly #folder: TemporaryFolder;
-
-  private constructor(folder: TemporaryFolder) {
-    this.#folder = folder;
-    this.path = folder.join("said.wav");
-  }
-
-  static async write(bytes: Uint8Array): Promise<WavOnDisk> {
-    const wav = new WavOnDisk(await TemporaryFolder.make());
-    await Deno.writeFile(wav.path, bytes);
-    return wav;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#folder[Symbol.asyncDispose]();
-  }
-}
 
 /** Length of the calls that are just to be right, in samples; not a whole number of frames. */
 const SAMPLES = 4001;
 
 function to(server: { readonly url: URL }, wav: string, ...more: string[]): string[] {
-  return ["--url", server.url.href, "--wav", wav, "--speed", "100", ...more];
+  return ["--url", server.url.href, "--wav", wav, "--speed", "100", "--retries", "0", ...more];
 }
 
 for (const channelCount of [1, 2]) {
@@ -171,54 +135,6 @@ Deno.test("call command: a file of another kind gets told what was expected", as
   assertEquals(await server.count(), 0);
 });
 
-Deno.test("call command: wrong options end it with 2 and say what is wrong", async () => {
-  await using folder = await TemporaryFolder.make();
-  const nothing = { url: new URL("ws://127.0.0.1:9/") };
-  const cases: [args: string[], says: RegExp][] = [
-    [[], /--wav/],
-    [to(nothing, folder.join("missing.wav"), ...SIGNED), /missing\.wav/],
-    [to(nothing, folder.path, ...SIGNED), /--wav|folder|directory/],
-    [to(nothing, CALL_WAV, ...SIGNED, "--speed", "fast"), /--speed/],
-    [to(nothing, CALL_WAV, ...SIGNED, "--speed", "0"), /--speed/],
-    [to(nothing, CALL_WAV, ...SIGNED, "--speed=-1"), /--speed/],
-    [to(nothing, CALL_WAV, ...SIGNED, "--speed", "Infinity"), /--speed/],
-    [to(nothing, CALL_WAV, ...SIGNED, "--speed", ""), /--speed/],
-    [to(nothing, CALL_WAV, ...SIGNED, "--url", "not an address"), /--url/],
-    [to(nothing, CALL_WAV, ...SIGNED, "--url", "https://127.0.0.1/"), /--url/],
-    [to(nothing, CALL_WAV, ...SIGNED, "--url", "ws://127.0.0.1/#part"), /--url/],
-    [to(nothing, CALL_WAV, ...SIGNED, "--format", "MP3"), /--format.*|PCMU/],
-    [to(nothing, CALL_WAV, ...SIGNED, "--nonsense"), /--nonsense/],
-    [to(nothing, CALL_WAV, ...SIGNED, "stray"), /stray/],
-    [to(nothing, CALL_WAV, "--key", SIGNED_KEY, "--secret", "no base64!"), /--secret/],
-    [to(nothing, CALL_WAV, "--secret", SECRET), /--key/],
-    [to(nothing, CALL_WAV), /key/i],
-    // A header cannot have it at all.
-    [to(nothing, CALL_WAV, "--key", "ключ", "--secret", SECRET), /--key/],
-  ];
-  const complaints: string[] = [];
-  const rest = [...cases];
-  await Promise.all([0, 1, 2].map(async () => {
-    for (let next = rest.shift(); next !== undefined; next = rest.shift()) {
-      const [args, says] = next;
-      await using program = Program.call(folder.path, args);
-      const { code, stderr, output } = await program.ended(30_000);
-      const what = args.slice(4).join(" ");
-      if (code !== 2) complaints.push(`${what}: exit code ${code}: ${output}`);
-      if (!says.test(stderr)) complaints.push(`${what}: does not say ${says}: ${output}`);
-      if (hasStack(output)) complaints.push(`${what}: prints a stack: ${output}`);
-    }
-  }));
-  assertEquals(complaints, []);
-});
-
-Deno.test("call command: --help tells the options, and ends with 0", async () => {
-  const { code, stdout } = await run(["--help"]);
-  assertEquals(code, 0);
-  for (const option of ["--wav", "--url", "--key", "--secret", "--speed"]) {
-    assertStringIncludes(stdout, option);
-  }
-});
-
 Deno.test("call command: a server that is not there fails, and is named", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
@@ -270,7 +186,8 @@ Deno.test("call command: a server that breaks the protocol fails it, with the re
   });
   const { code, output } = await run(to(server, CALL_WAV, ...UNSIGNED));
   assertEquals(code, 1, output);
-  assertMatch(output, /parameters/);
+  assertMatch(output, /violation: .*parameters.*\(protocol section [\d.]+\)/);
+  assertMatch(output, /^Violations of the protocol by the server: 1$/m);
 });
 
 Deno.test("call command: disconnect is told with its reason, and is a good end", async () => {

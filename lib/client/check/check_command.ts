@@ -1,0 +1,205 @@
+/**
+ * `deno task check`: checks whether an AudioHook server keeps the protocol, from the command line.
+ *
+ * Imports its neighbours, and the configuration for its defaults.
+ */
+import { parseArgs } from "node:util";
+import { CredentialsError } from "../../config/credentials.ts";
+import { describeFailure } from "../../config/describe_failure.ts";
+import { loadSettings } from "../../config/load_settings.ts";
+import { SettingsError } from "../../config/settings.ts";
+import { listenForStopSignals } from "../../config/stop_signals.ts";
+import { writeText } from "../../config/text_output.ts";
+import { isUuid } from "../../protocol/mod.ts";
+import {
+  readServerOptions,
+  SERVER_OPTIONS,
+  SERVER_OPTIONS_HELP,
+  UsageError,
+} from "../server_options.ts";
+import { type CheckReport, countVerdicts, isConforming } from "./check_report.ts";
+import { htmlReport } from "./html_report.ts";
+import { type CheckOptions, PARALLEL_CASES, runChecks, selectCases } from "./run_checks.ts";
+import { caseList, textReport } from "./text_report.ts";
+
+const MAX_PARALLEL = 64;
+const MAX_TIMEOUT_SCALE = 100;
+
+const HELP = `Checks whether an AudioHook server keeps the protocol: any server, in any language.
+
+Usage: deno task check [URL] [options]
+
+${SERVER_OPTIONS_HELP}
+  --org UUID      Organization that calls. Default: a random one
+  --only NAMES    Only the cases whose names begin so: --only auth,open.media
+                  With * for anything: --only "*close*"
+  --list          Lists the cases (those of --only), and checks nothing
+  --json          One JSON document in place of the report
+  --html FILE     Writes a page, with what went over the wire where something is wrong
+  --parallel N    How many cases run at once. Default: ${PARALLEL_CASES}
+  --timeout-scale N
+                  How much longer everything may take than the protocol allows. Default: 1
+  --help          This text
+
+It places some 200 short calls without a caller, and some connections that have to be refused;
+a server that counts these may refuse more for a minute.
+Ends with 0 if nothing failed, 1 if something did or nothing could be checked, 2 if the options
+are wrong. Ctrl-C ends it with 1 and a report of what was checked, once the cases that run are
+over; a second one, a second later, ends it at once.`;
+
+interface CommandOptions extends CheckOptions {
+  readonly json: boolean;
+  readonly html: string | undefined;
+}
+
+type Values =
+  & Readonly<Partial<Record<string, string>>>
+  & {
+    readonly [name in "help" | "list" | "json"]?: boolean;
+  };
+
+/**
+ * Runs the command.
+ *
+ * @returns The exit code.
+ */
+export async function checkCommand(args: readonly string[]): Promise<number> {
+  try {
+    const { values, positionals } = parse(args);
+    if (values.help) return say(`${HELP}\n`);
+    if (values.list) return say(caseList(readCases(values.only)));
+    const options = await readOptions(values, positionals);
+    const controller = new AbortController();
+    listenForStopSignals(() => controller.abort());
+    const progress = new Progress();
+    const report = await runChecks({
+      ...options,
+      signal: controller.signal,
+      onResult: (_result, done, total) => progress.show(`${done} of ${total} cases`),
+    });
+    progress.clear();
+    if (options.html !== undefined) await writeFile(options.html, htmlReport(report));
+    const hasColor = Deno.stdout.isTerminal() && !Deno.noColor;
+    say(options.json ? jsonReport(report) : textReport(report, hasColor));
+    return isConforming(report) && !controller.signal.aborted ? 0 : 1;
+  } catch (error) {
+    if (
+      error instanceof UsageError || error instanceof SettingsError ||
+      error instanceof CredentialsError
+    ) {
+      writeText(Deno.stderr, `${error.message}\n`);
+      return 2;
+    }
+    throw error;
+  }
+}
+
+function say(text: string): 0 {
+  writeText(Deno.stdout, text);
+  return 0;
+}
+
+function jsonReport(report: CheckReport): string {
+  return `${JSON.stringify({ ...report, summary: countVerdicts(report.results) }, null, 2)}\n`;
+}
+
+function parse(args: readonly string[]): { values: Values; positionals: readonly string[] } {
+  const string = { type: "string" } as const;
+  const boolean = { type: "boolean" } as const;
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        ...SERVER_OPTIONS,
+        "org": string,
+        "only": string,
+        "html": string,
+        "parallel": string,
+        "timeout-scale": string,
+        "list": boolean,
+        "json": boolean,
+        "help": boolean,
+      },
+    });
+    return { values: values as Values, positionals };
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message : error}; see --help`);
+  }
+}
+
+async function readOptions(
+  values: Values,
+  [address, ...more]: readonly string[],
+): Promise<CommandOptions> {
+  if (more.length > 0 || address !== undefined && values.url !== undefined) {
+    throw new UsageError("Expected one address of a server; see --help");
+  }
+  readCases(values.only);
+  const { org: organizationId, html, key, secret } = values;
+  if (organizationId !== undefined && !isUuid(organizationId)) {
+    throw new UsageError("Expected a UUID after --org");
+  }
+  const parallel = readNumber(values.parallel, "--parallel", 1, MAX_PARALLEL, "whole ");
+  const timeoutScale = readNumber(values["timeout-scale"], "--timeout-scale", 1, MAX_TIMEOUT_SCALE);
+  const url = address ?? values.url;
+  const server = await readServerOptions({ url, key, secret }, await loadSettings());
+  // Now: nobody wants to learn it when all is done.
+  if (html !== undefined) await writeFile(html, "");
+  return {
+    ...server,
+    organizationId,
+    parallel,
+    timeoutScale,
+    only: values.only,
+    json: values.json === true,
+    html,
+  };
+}
+
+function readCases(only: string | undefined) {
+  const cases = selectCases(only);
+  if (cases.length === 0) throw new UsageError(`No case is called ${only}; --list tells them all`);
+  return cases;
+}
+
+function readNumber(
+  text: string | undefined,
+  option: string,
+  min: number,
+  max: number,
+  kind: "whole " | "" = "",
+): number | undefined {
+  if (text === undefined) return undefined;
+  const number = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+  const isRight = number >= min && number <= max && (kind === "" || Number.isInteger(number));
+  if (!isRight) {
+    throw new UsageError(`Expected a ${kind}number from ${min} to ${max} after ${option}`);
+  }
+  return number;
+}
+
+async function writeFile(path: string, text: string): Promise<void> {
+  try {
+    await Deno.writeTextFile(path, text);
+  } catch (error) {
+    throw new UsageError(
+      `Expected the path of a file after --html, got ${path} (${describeFailure(error)})`,
+    );
+  }
+}
+
+/** How far it is, on standard error, where somebody looks at it. */
+class Progress {
+  readonly #isTerminal = Deno.stderr.isTerminal();
+
+  show(text: string): void {
+    if (this.#isTerminal) writeText(Deno.stderr, `\r\x1b[K${text}`);
+  }
+
+  clear(): void {
+    this.show("");
+  }
+}
+
+if (import.meta.main) Deno.exit(await checkCommand(Deno.args));

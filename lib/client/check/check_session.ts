@@ -1,0 +1,370 @@
+/**
+ * One session, as a case drives it: proper messages by their types, improper ones by their text,
+ * and waits that always end (protocol sections 4 to 15).
+ *
+ * Answers `pause` and `resume` by itself, as every client does: a server may send them at any
+ * time. Imports its neighbours.
+ */
+import {
+  bytesPerSampleFrame,
+  isSupportedMedia,
+  type Media,
+  SAMPLE_RATE,
+} from "../../protocol/mod.ts";
+import { samplesToDuration } from "../../protocol/duration.ts";
+import type { ConnectionEnd } from "../client_socket.ts";
+import { fail, skip } from "./check_case.ts";
+import type { CheckRequest } from "./check_request.ts";
+import { CheckWire, type CheckWireOptions, describeEnd } from "./check_wire.ts";
+import { ServerRules, type ServerText } from "./server_rules.ts";
+
+/** Deadlines of the protocol (sections 6, 11 and 13). */
+export const OPENED_MS = 5_000;
+export const PONG_MS = 5_000;
+export const CLOSED_MS = 10_000;
+/** How soon a server should say that something is wrong. */
+export const DISCONNECT_MS = 5_000;
+
+/** One connection, and the session on it. */
+export class CheckSession {
+  readonly sessionId: string;
+  readonly organizationId: string;
+  readonly rules: ServerRules;
+  readonly #options: CheckWireOptions;
+  readonly #wire: CheckWire;
+  readonly #received: ServerText[] = [];
+  #sentSeq = 0;
+  #receivedSeq = 0;
+  #positionSamples = 0;
+  #media: Media | undefined;
+  #pausedByServer = false;
+  #pausedByClient = false;
+  #pausedSinceMs: number | undefined;
+
+  /** Begins to connect; wait for {@link CheckSession.connected} next. */
+  constructor(options: CheckWireOptions) {
+    this.#options = options;
+    this.sessionId = options.request.sessionId;
+    this.organizationId = options.request.organizationId;
+    this.rules = new ServerRules(this.sessionId);
+    this.#wire = new CheckWire(options, {
+      onText: (text) => this.#onText(text),
+      onBinary: (bytes) => this.rules.audio(bytes.length),
+    });
+  }
+
+  /** Headers of the connection request. */
+  get headers(): CheckRequest["headers"] {
+    return this.#options.request.headers;
+  }
+
+  /** How the connection ended, if it did. */
+  get end(): ConnectionEnd | undefined {
+    return this.#wire.end;
+  }
+
+  /** What the server selected, once it opened the session. */
+  get media(): Media | undefined {
+    return this.#media;
+  }
+
+  /** Number of the message that was sent last. */
+  get sentSeq(): number {
+    return this.#sentSeq;
+  }
+
+  /** Whether the server's pause holds. */
+  get isPausedByServer(): boolean {
+    return this.#pausedByServer;
+  }
+
+  /** Settles when there is a connection, or none to come. */
+  async connected(): Promise<void> {
+    await this.#wire.connected();
+  }
+
+  /**
+   * Sends a message.
+   *
+   * @param envelope Fields of the envelope that are to be otherwise; `undefined` leaves one out.
+   */
+  send(
+    type: string,
+    parameters: Readonly<Record<string, unknown>> = {},
+    envelope: Readonly<Record<string, unknown>> = {},
+  ): void {
+    const text = this.message(type, parameters, envelope);
+    const seq = typeof envelope.seq === "number" ? envelope.seq : this.#sentSeq + 1;
+    this.#sendText(text, type, seq, parameters);
+  }
+
+  /** The text of the next message, which is not sent. */
+  message(
+    type: string,
+    parameters: Readonly<Record<string, unknown>> = {},
+    envelope: Readonly<Record<string, unknown>> = {},
+  ): string {
+    return JSON.stringify({
+      version: "2",
+      id: this.sessionId,
+      type,
+      seq: this.#sentSeq + 1,
+      serverseq: this.#receivedSeq,
+      position: samplesToDuration(this.#positionSamples, SAMPLE_RATE),
+      parameters,
+      ...envelope,
+    });
+  }
+
+  /**
+   * Sends any text; it is counted as a message, so that the next one has the next number.
+   *
+   * @param type What it is, if it is a message after all.
+   */
+  sendText(
+    text: string,
+    type = "",
+    parameters: Readonly<Record<string, unknown>> = {},
+  ): void {
+    this.#sendText(text, type, this.#sentSeq + 1, parameters);
+  }
+
+  /** Sends a binary frame as it is. */
+  sendBytes(bytes: Uint8Array): void {
+    this.#wire.sendBytes(bytes);
+  }
+
+  /**
+   * Sends silence in the selected format, and moves on.
+   *
+   * @param samples Of each channel.
+   */
+  sendAudio(samples: number): void {
+    const media = this.requireMedia();
+    const silence = media.format === "PCMU" ? 0xff : 0;
+    this.sendBytes(new Uint8Array(samples * bytesPerSampleFrame(media)).fill(silence));
+    this.#positionSamples += samples;
+  }
+
+  /** Reports lost audio, and moves on. */
+  sendDiscarded(samples: number): void {
+    this.send("discarded", this.lost(samples));
+    this.#positionSamples += samples;
+  }
+
+  /** Parameters of `discarded` and `resumed`. */
+  lost(samples: number): { start: string; discarded: string } {
+    return {
+      start: samplesToDuration(this.#positionSamples, SAMPLE_RATE),
+      discarded: samplesToDuration(samples, SAMPLE_RATE),
+    };
+  }
+
+  /** Begins the client's own pause. */
+  pause(): void {
+    this.#pausedByClient = true;
+    this.#pausedSinceMs ??= performance.now();
+    this.send("paused");
+  }
+
+  /** Ends the client's own pause; says nothing while the server's holds. */
+  resume(): void {
+    this.#pausedByClient = false;
+    if (!this.#pausedByServer) this.#sendResumed();
+  }
+
+  /** The selected format. */
+  requireMedia(): Media {
+    return this.#media ?? skip("The server selected no audio for this session");
+  }
+
+  /** Waits until audio may be sent: a server may begin a session paused. */
+  async untilAudioFlows(): Promise<Media> {
+    const media = this.requireMedia();
+    await this.#wire.until(() => !this.#pausedByServer, 3_000);
+    if (this.#pausedByServer) skip("The server keeps the session paused");
+    return media;
+  }
+
+  /**
+   * Waits for a message; others are passed over, except that the session must not end.
+   *
+   * @throws {CaseEnd} If it does not come in time, or `disconnect` or `closed` comes instead.
+   */
+  async waitFor(types: readonly string[], withinMs: number): Promise<ServerText> {
+    const what = types.map((type) => `"${type}"`).join(" or ");
+    const clock = this.#options.clock;
+    const boundMs = clock.bounded(clock.scale(withinMs));
+    const endsMs = performance.now() + boundMs;
+    const passed: string[] = [];
+    for (;;) {
+      const message = this.#received.shift();
+      if (message !== undefined) {
+        if (types.includes(message.type)) return message;
+        if (message.type === "disconnect") {
+          fail(`${describeDisconnect(message)} in place of ${what}`);
+        }
+        if (message.type === "closed") fail(`"closed" in place of ${what}`);
+        passed.push(message.type);
+        continue;
+      }
+      if (this.#wire.flood !== undefined) fail(this.#wire.flood);
+      if (this.#wire.end !== undefined) fail(`${describeEnd(this.#wire.end)} in place of ${what}`);
+      if (!(await this.#wire.until(() => this.#hasNews, endsMs - performance.now()))) {
+        const others = passed.length === 0 ? "" : `; other messages came: ${passed.slice(-5)}`;
+        const seconds = (boundMs / 1000).toFixed(1);
+        if (boundMs < clock.scale(withinMs)) {
+          // The server may be slow, as long as it keeps the protocol's deadlines.
+          skip(`The case's time was over: no ${what} in its last ${seconds} s${others}`);
+        }
+        fail(`No ${what} within ${seconds} s${others}`);
+      }
+    }
+  }
+
+  /** Waits for the end of the connection; tells whether it came. */
+  async waitForEnd(withinMs: number): Promise<boolean> {
+    const clock = this.#options.clock;
+    return await this.#wire.until(() => this.#wire.end !== undefined, clock.bounded(withinMs));
+  }
+
+  /**
+   * Opens the session.
+   *
+   * @returns The parameters of `opened`.
+   * @throws {CaseEnd} If the server does not open it.
+   */
+  async open(
+    parameters: Readonly<Record<string, unknown>>,
+    envelope: Readonly<Record<string, unknown>> = {},
+  ): Promise<Readonly<Record<string, unknown>>> {
+    this.send("open", parameters, envelope);
+    const answer = await this.waitFor(["opened", "disconnect"], OPENED_MS);
+    if (answer.type === "opened") return answer.parameters;
+    const seen = `${describeDisconnect(answer)} in place of "opened"`;
+    // "I need no more" is no complaint about what was sent.
+    if (answer.parameters.reason === "completed") skip(`The server refuses the session: ${seen}`);
+    fail(seen);
+  }
+
+  /** Pings, and waits for the answer. */
+  async ping(parameters: Readonly<Record<string, unknown>> = {}): Promise<void> {
+    this.send("ping", parameters);
+    await this.waitFor(["pong"], PONG_MS);
+  }
+
+  /** Closes the session and waits for the answer. What else is on its way may come first. */
+  async close(reason = "end"): Promise<void> {
+    if (this.#wire.end === undefined) this.send("close", { reason });
+    await this.closed();
+  }
+
+  /** Waits for `closed`; `opened` and `disconnect` may cross `close`. */
+  async closed(): Promise<void> {
+    const clock = this.#options.clock;
+    const endsMs = performance.now() + clock.scale(CLOSED_MS);
+    for (;;) {
+      const leftMs = Math.max(1, (endsMs - performance.now()) / clock.scale(1));
+      const { type } = await this.waitFor(["closed", "disconnect"], leftMs);
+      if (type === "closed") return;
+    }
+  }
+
+  /**
+   * Waits until the server ends the session because of a fault of ours, and closes it.
+   *
+   * @returns What it said.
+   */
+  async disconnected(reason = "error"): Promise<string> {
+    const message = await this.waitFor(["disconnect"], DISCONNECT_MS);
+    if (message.parameters.reason !== reason) {
+      fail(`${describeDisconnect(message)}; expected the reason "${reason}"`);
+    }
+    await this.close("disconnect");
+    return `${describeDisconnect(message)}, then "closed"`;
+  }
+
+  /** Looks for a message that came, or comes within a time; the others stay. */
+  async seen(type: string, withinMs: number): Promise<ServerText | undefined> {
+    const found = () => this.#received.find((message) => message.type === type);
+    const clock = this.#options.clock;
+    await this.#wire.until(() => found() !== undefined, clock.bounded(withinMs));
+    return found();
+  }
+
+  /** Drops the connection, as a network failure does. */
+  drop(): void {
+    this.#wire.drop();
+  }
+
+  /** Resets the connection. */
+  reset(): void {
+    this.#wire.reset();
+  }
+
+  /** Ends the connection, whatever the session is doing. Never throws, never hangs. */
+  async hangUp(): Promise<void> {
+    await this.#wire.hangUp();
+  }
+
+  get #hasNews(): boolean {
+    const { end, flood } = this.#wire;
+    return this.#received.length > 0 || end !== undefined || flood !== undefined;
+  }
+
+  #sendText(
+    text: string,
+    type: string,
+    seq: number,
+    parameters: Readonly<Record<string, unknown>>,
+  ): void {
+    this.#sentSeq = seq;
+    this.rules.sent(type, seq, parameters);
+    this.#wire.sendText(text);
+  }
+
+  #onText(text: string): void {
+    const message = this.rules.text(text, performance.now());
+    if (message === undefined) return;
+    this.#receivedSeq = Math.max(this.#receivedSeq, message.seq);
+    if (message.type === "opened") this.#onOpened(message.parameters);
+    else if (message.type === "pause") this.#onPause();
+    else if (message.type === "resume") this.#onResume();
+    this.#received.push(message);
+  }
+
+  #onOpened({ media, startPaused }: Readonly<Record<string, unknown>>): void {
+    const [selected] = Array.isArray(media) ? media as unknown[] : [];
+    if (typeof selected === "object" && selected !== null) {
+      const offer = selected as Readonly<Record<string, unknown>>;
+      if (isSupportedMedia(offer)) this.#media = offer;
+    }
+    if (startPaused === true) this.#onPause();
+  }
+
+  #onPause(): void {
+    this.#pausedByServer = true;
+    this.#pausedSinceMs ??= performance.now();
+    this.send("paused");
+  }
+
+  #onResume(): void {
+    this.#pausedByServer = false;
+    if (this.#pausedByClient) this.send("paused");
+    else this.#sendResumed();
+  }
+
+  /** The stream's clock ran on during the pause. */
+  #sendResumed(): void {
+    const sinceMs = this.#pausedSinceMs ?? performance.now();
+    this.#pausedSinceMs = undefined;
+    const samples = Math.round((performance.now() - sinceMs) * SAMPLE_RATE / 1000);
+    this.send("resumed", this.lost(samples));
+    this.#positionSamples += samples;
+  }
+}
+
+/** A `disconnect` in words. */
+export function describeDisconnect({ parameters: { reason, info } }: ServerText): string {
+  return `"disconnect" (${String(reason)}${typeof info === "string" ? `: ${info}` : ""})`;
+}

@@ -62,7 +62,7 @@ const FRAME_ERRORS: Readonly<Partial<Record<string, number>>> = {
 };
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** From our goodbye to the end of the TCP connection, which is then dropped. */
+/** From a goodbye, ours or the server's, to the end of the TCP connection, which is then dropped. */
 const CLOSE_TIMEOUT_MS = 5_000;
 /** More than the protocol allows, so that a server which sends too much can be told so. */
 const MAX_RECEIVED_BYTES = 1024 * 1024;
@@ -84,13 +84,17 @@ export class ClientSocket {
   constructor(options: ClientSocketOptions, handlers: ClientSocketHandlers) {
     this.#handlers = handlers;
     const { url, headers, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
-    const socket = new WsSocket(url, {
+    const settings = {
       headers,
+      // For the goodbyes that are not ours: the server's, and that after a frame which is none. The
+      // package's own patience is 30 s; its types do not know of it.
+      closeTimeout: CLOSE_TIMEOUT_MS,
       maxPayload: MAX_RECEIVED_BYTES,
       perMessageDeflate: false,
       followRedirects: false,
-      generateMask: options.hasZeroMask ? (mask) => void mask.fill(0) : undefined,
-    });
+      generateMask: options.hasZeroMask ? (mask: Uint8Array) => void mask.fill(0) : undefined,
+    };
+    const socket = new WsSocket(url, settings);
     this.#socket = socket;
     this.#connectTimer = setTimeout(() => {
       this.#finish({ how: "unreachable", why: "No answer in time", code: "ETIMEDOUT" });
@@ -160,12 +164,17 @@ export class ClientSocket {
     this.#socket.terminate();
   }
 
-  /** Resets the TCP connection (RST): what waits is thrown away. */
+  /**
+   * Resets the TCP connection (RST): what waits is thrown away. Before it is there, and over TLS,
+   * where the runtime has no reset, it is dropped.
+   */
   reset(): void {
     this.#finish({ how: "closed" });
-    // Not part of the package's interface: its TCP socket, which is there while it is open.
-    const { _socket: tcp } = this.#socket as unknown as { _socket?: { resetAndDestroy(): void } };
-    if (tcp === undefined) this.#socket.terminate();
+    // Not part of the package's interface: its TCP socket, `null` before the handshake is over.
+    const { _socket: tcp } = this.#socket as unknown as {
+      readonly _socket: { resetAndDestroy(): void } | null;
+    };
+    if (tcp === null) this.#socket.terminate();
     else tcp.resetAndDestroy();
   }
 

@@ -49,12 +49,14 @@ async function assertHealthy(server: Program): Promise<void> {
 Deno.test("tasks: all that the README names are there", async () => {
   const readme = await Deno.readTextFile(`${ROOT}/README.md`);
   const names = new Set(readme.matchAll(/deno task (\w+)/g).map(([, name = ""]) => name));
-  for (const name of ["start", "call"]) assert(names.has(name), `the README does not name ${name}`);
+  for (const name of ["start", "call", "check", "load"]) {
+    assert(names.has(name), `the README does not name ${name}`);
+  }
   for (const name of names) assertNotEquals(taskCommand(name), "", name);
 });
 
 Deno.test("tasks: none that runs the program has all permissions, or asks for more", () => {
-  for (const name of ["start", "compile", "call", "load", "demo"]) {
+  for (const name of ["start", "compile", "call", "check", "load", "demo"]) {
     const flags = taskFlags(name);
     for (const flag of flags) {
       // What a process uses is in /proc, which Deno gives to nobody else.
@@ -72,7 +74,7 @@ Deno.test("tasks: start and compile have the same permissions, and the same scri
 });
 
 Deno.test("tasks: the environment that they may read is the settings, and what packages ask for", () => {
-  for (const name of ["start", "compile", "call", "load", "demo"]) {
+  for (const name of ["start", "compile", "call", "check", "load", "demo"]) {
     const names = [...SETTING_NAMES, ...READ_BY_PACKAGES];
     assertEquals(flagValue(name, "--allow-env").split(","), names, name);
   }

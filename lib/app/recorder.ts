@@ -83,6 +83,13 @@ export class Recorder implements App {
 }
 
 class Recording implements CallHandler {
+  // First what each frame needs, so that it's found in one place.
+  #writer: RecordingWriter | undefined;
+  #sampleFrameBytes = 1;
+  /** Audio that is being lost because too much waits for the storage. */
+  #storageGap: { startSamples: number; samples: number } | undefined;
+  /** Length of the audio file, in samples. */
+  #recordedSamples = 0;
   readonly #call: Call;
   readonly #store: RecordingStore;
   readonly #maxSilenceAheadSeconds: number;
@@ -93,17 +100,11 @@ class Recording implements CallHandler {
   #loggedChars = 0;
   /** Messages before `opened`: a call that is never opened is not recorded. */
   #early: WireMessage[] = [];
-  #writer: RecordingWriter | undefined;
   #media: Media | undefined;
-  #sampleFrameBytes = 1;
   #startedMs = 0;
   /** The same, on a clock that never goes back. */
   #startedTickMs = 0;
-  /** Length of the audio file, in samples. */
-  #recordedSamples = 0;
   #silenceSamples = 0;
-  /** Audio that is being lost because too much waits for the storage. */
-  #storageGap: { startSamples: number; samples: number } | undefined;
   #lostToStorage = false;
 
   constructor(
@@ -158,15 +159,25 @@ class Recording implements CallHandler {
   audio(frame: AudioFrame): void {
     const { bytes, positionSamples } = frame;
     const samples = bytes.length / this.#sampleFrameBytes;
-    if (this.#writer?.hasRoom(bytes.length)) {
-      if (this.#storageGap !== undefined) this.#endStorageGap();
-      this.#writer.audio(bytes);
+    if (this.#storageGap === undefined && this.#writer?.audio(bytes)) {
       this.#recordedSamples += samples;
     } else {
-      this.#lostToStorage = true;
-      this.#storageGap ??= { startSamples: positionSamples, samples: 0 };
-      this.#storageGap.samples += samples;
+      this.#audioAfterLoss(bytes, positionSamples, samples);
     }
+  }
+
+  /** There is no room for the frame, or was none for the one before. */
+  #audioAfterLoss(bytes: Uint8Array, positionSamples: number, samples: number): void {
+    if (this.#storageGap !== undefined && this.#writer?.hasRoom(bytes.length)) {
+      this.#endStorageGap();
+      if (this.#writer.audio(bytes)) {
+        this.#recordedSamples += samples;
+        return;
+      }
+    }
+    this.#lostToStorage = true;
+    this.#storageGap ??= { startSamples: positionSamples, samples: 0 };
+    this.#storageGap.samples += samples;
   }
 
   gap({ positionSamples, samples, cause }: Gap): void {

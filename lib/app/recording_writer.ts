@@ -42,12 +42,13 @@ type Job = (files: RecordingFiles) => Promise<void>;
 
 /** The files of one recording, as something to write to without waiting. */
 export class RecordingWriter {
+  // First what each frame needs, so that it's found in one place.
+  #chunk: Uint8Array;
+  #chunkUsed = 0;
   readonly #options: RecordingWriterOptions;
   readonly #encoder = new TextEncoder();
   readonly #jobs: Job[] = [];
   readonly #spareChunks: Uint8Array[] = [];
-  #chunk: Uint8Array;
-  #chunkUsed = 0;
   #lines: string[] = [];
   #linesChars = 0;
   #audioOffset: number;
@@ -92,19 +93,30 @@ export class RecordingWriter {
     return this.#waitingMessageChars + chars <= MAX_WAITING_CHARS;
   }
 
-  /** Appends audio, which is copied. */
-  audio(bytes: Uint8Array): void {
+  /**
+   * Appends audio, which is copied.
+   *
+   * @returns Whether it was; otherwise too much waits for the storage.
+   */
+  audio(bytes: Uint8Array): boolean {
+    const used = this.#chunkUsed;
+    if (bytes.length > this.#chunk.length - used) return this.#audioInChunks(bytes);
+    this.#chunk.set(bytes, used);
+    this.#chunkUsed = used + bytes.length;
+    return true;
+  }
+
+  #audioInChunks(bytes: Uint8Array): boolean {
+    if (!this.hasRoom(bytes.length)) return false;
     let rest = bytes;
-    while (rest.length > this.#chunk.length - this.#chunkUsed) {
-      const room = this.#chunk.length - this.#chunkUsed;
-      this.#chunk.set(rest.subarray(0, room), this.#chunkUsed);
-      this.#chunkUsed = this.#chunk.length;
-      rest = rest.subarray(room);
-      this.#queueChunk();
+    while (rest.length > 0) {
+      const part = rest.subarray(0, this.#chunk.length - this.#chunkUsed);
+      this.#chunk.set(part, this.#chunkUsed);
+      this.#chunkUsed += part.length;
+      rest = rest.subarray(part.length);
+      if (this.#chunkUsed === this.#chunk.length) this.#queueChunk();
     }
-    this.#chunk.set(rest, this.#chunkUsed);
-    this.#chunkUsed += rest.length;
-    if (this.#chunkUsed === this.#chunk.length) this.#queueChunk();
+    return true;
   }
 
   /** Appends silence, of any length. */

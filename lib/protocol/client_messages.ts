@@ -7,13 +7,17 @@
 import { z } from "zod";
 import { durationSchema } from "./duration.ts";
 import { languageSchema, uuidSchema } from "./identifiers.ts";
-import { objectSchema, shortListSchema, stringMapSchema } from "./json_shapes.ts";
+import {
+  noParametersSchema,
+  objectSchema,
+  shortListSchema,
+  stringMapSchema,
+} from "./json_shapes.ts";
 import { mediaOfferSchema } from "./media.ts";
 
 /** Largest `customConfig`, in bytes of JSON (protocol section 1). */
 export const MAX_CUSTOM_CONFIG_BYTES = 60_000;
 
-const none = z.object({});
 const text = new TextEncoder();
 
 const customConfigSchema = objectSchema.refine(
@@ -55,7 +59,7 @@ export const CLIENT_PARAMETERS = {
     inputVariables: stringMapSchema.optional(),
   }),
   ping: z.object({ rtt: durationSchema.optional() }),
-  paused: none,
+  paused: noParametersSchema,
   resumed: lostAudio,
   discarded: lostAudio,
   update: z.object({ language: languageSchema }),
@@ -68,8 +72,8 @@ export const CLIENT_PARAMETERS = {
     retryAfter: durationSchema.optional(),
   }),
   dtmf: z.object({ digit: z.string().regex(/^[0-9*#A-Da-d]$/, { error: "expected one digit" }) }),
-  playback_started: none,
-  playback_completed: none,
+  playback_started: noParametersSchema,
+  playback_completed: noParametersSchema,
 } as const;
 
 /** Type names of the client's messages. */

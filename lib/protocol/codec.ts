@@ -10,10 +10,15 @@ import {
   type ClientMessage,
   type ClientMessageType,
 } from "./client_messages.ts";
-import { durationSchema } from "./duration.ts";
 import type { EventEntity } from "./entities.ts";
-import { uuidSchema } from "./identifiers.ts";
-import { objectSchema } from "./json_shapes.ts";
+import {
+  type Envelope,
+  type Enveloped,
+  readable,
+  readClientEnvelope,
+  readServerEnvelope,
+} from "./envelope.ts";
+import { noParametersSchema } from "./json_shapes.ts";
 import { LocalProtocolError } from "./protocol_error.ts";
 import { describeProblem } from "./schema_problem.ts";
 import {
@@ -22,6 +27,8 @@ import {
   type ServerMessageType,
 } from "./server_messages.ts";
 import type { Role } from "./transitions.ts";
+
+export type { Envelope } from "./envelope.ts";
 
 /** Largest text frame that is sent, in bytes (protocol section 1). */
 export const MAX_SENT_TEXT_BYTES = 64_000;
@@ -37,18 +44,6 @@ export interface TextLimits {
 /** The defaults. */
 export const TEXT_LIMITS = { maxTextBytes: 65_535, maxJsonDepth: 64 } as const satisfies TextLimits;
 
-const seq = z.number().int().nonnegative();
-const common = {
-  version: z.literal("2"),
-  id: uuidSchema,
-  type: z.string().min(1).max(128),
-  seq: seq.positive(),
-  parameters: objectSchema,
-};
-
-const CLIENT_ENVELOPE = z.object({ ...common, serverseq: seq, position: durationSchema });
-const SERVER_ENVELOPE = z.object({ ...common, clientseq: seq });
-
 /** One entity of any data: whoever takes the message looks at it. */
 const anyEntitySchema: z.ZodType<EventEntity> = z.looseObject({
   type: z.string().min(1),
@@ -58,18 +53,6 @@ const PARAMETERS_BUT_DATA = {
   ...SERVER_PARAMETERS,
   event: z.object({ entities: z.array(anyEntitySchema).min(1) }),
 };
-
-/** What surrounds a message, alike for both directions. */
-export interface Envelope {
-  /** The session's UUID. */
-  readonly id: string;
-  /** Number of this message among the sender's, from 1. */
-  readonly seq: number;
-  /** Highest number that the sender has received: `serverseq` or `clientseq`. */
-  readonly acknowledged: number;
-  /** Stream position, of client messages only. */
-  readonly position?: string;
-}
 
 /** What a text frame turned out to be. */
 export type DecodedText<M> =
@@ -100,7 +83,7 @@ export function decodeClientText(
   limits: TextLimits = TEXT_LIMITS,
   isAwaited: (type: ClientMessageType) => boolean = () => true,
 ): DecodedText<ClientMessage> {
-  const schemas = { envelope: CLIENT_ENVELOPE, parameters: CLIENT_PARAMETERS };
+  const schemas: Schemas = { readEnvelope: readClientEnvelope, parameters: CLIENT_PARAMETERS };
   return decode<ClientMessage>(text, limits, schemas, isAwaited as (type: string) => boolean);
 }
 
@@ -120,7 +103,7 @@ export function decodeServerText(
   checksEntities = true,
 ): DecodedText<ServerMessage> {
   const parameters = checksEntities ? SERVER_PARAMETERS : PARAMETERS_BUT_DATA;
-  const schemas = { envelope: SERVER_ENVELOPE, parameters };
+  const schemas: Schemas = { readEnvelope: readServerEnvelope, parameters };
   return decode<ServerMessage>(text, limits, schemas, isAwaited as (type: string) => boolean);
 }
 
@@ -139,10 +122,13 @@ export function encodeText(
   const schemas: Readonly<Record<string, z.ZodType>> = sender === "client"
     ? CLIENT_PARAMETERS
     : SERVER_PARAMETERS;
-  const checked = schemas[message.type]?.safeParse(message.parameters);
-  if (!checked?.success) {
-    const why = checked === undefined ? "" : `: ${describeProblem(checked.error)}`;
-    throw new LocalProtocolError(`Cannot send "${message.type}"${why}`);
+  const schema = schemas[message.type];
+  if (schema !== noParametersSchema) {
+    const checked = schema?.safeParse(message.parameters);
+    if (!checked?.success) {
+      const why = checked === undefined ? "" : `: ${describeProblem(checked.error)}`;
+      throw new LocalProtocolError(`Cannot send "${message.type}"${why}`);
+    }
   }
   const { id, seq, acknowledged, position } = envelope;
   const text = JSON.stringify({
@@ -162,13 +148,16 @@ export function encodeText(
   return text;
 }
 
+/** How messages of one side are read. */
+interface Schemas {
+  readonly readEnvelope: (json: unknown) => Enveloped | z.ZodError;
+  readonly parameters: Readonly<Record<string, z.ZodType>>;
+}
+
 function decode<M>(
   text: string,
   { maxTextBytes, maxJsonDepth }: TextLimits,
-  schemas: {
-    readonly envelope: typeof CLIENT_ENVELOPE | typeof SERVER_ENVELOPE;
-    readonly parameters: Readonly<Record<string, z.ZodType>>;
-  },
+  schemas: Schemas,
   isAwaited: (type: string) => boolean,
 ): DecodedText<M> {
   if (exceedsBytes(text, maxTextBytes)) {
@@ -184,19 +173,12 @@ function decode<M>(
   } catch {
     return { kind: "invalid", info: "Message is not valid JSON", section: "4" };
   }
-  const parsed = schemas.envelope.safeParse(json);
-  if (!parsed.success) {
-    return {
-      kind: "invalid",
-      info: `Invalid message: ${describeProblem(parsed.error)}`,
-      section: "4",
-      ...readable(json),
-    };
+  const read = schemas.readEnvelope(json);
+  if (!("envelope" in read)) {
+    const info = `Invalid message: ${describeProblem(read)}`;
+    return { kind: "invalid", info, section: "4", ...readable(json) };
   }
-  const { id, type, seq, parameters } = parsed.data;
-  const envelope: Envelope = "serverseq" in parsed.data
-    ? { id, seq, acknowledged: parsed.data.serverseq, position: parsed.data.position }
-    : { id, seq, acknowledged: parsed.data.clientseq };
+  const { envelope, type, parameters } = read;
   if (!Object.hasOwn(schemas.parameters, type)) return { kind: "unknown", envelope, type };
   if (!isAwaited(type)) return { kind: "unexpected", envelope, type };
   const result = schemas.parameters[type]?.safeParse(parameters);
@@ -205,16 +187,9 @@ function decode<M>(
     const info = `Invalid parameters of "${type}"${why}`;
     // Which media may be selected has a rule of its own.
     const isMedia = type === "opened" && result?.error.issues[0]?.path[0] === "media";
-    return { kind: "invalid", info, section: isMedia ? "6.3" : "5", seq, type };
+    return { kind: "invalid", info, section: isMedia ? "6.3" : "5", seq: envelope.seq, type };
   }
   return { kind: "message", envelope, message: { type, parameters: result.data } as M };
-}
-
-/** What can be read of a message whose envelope is not as it should be. */
-function readable(json: unknown): { seq?: number; type?: string } {
-  const seq = z.object({ seq: common.seq }).safeParse(json).data;
-  const type = z.object({ type: common.type }).safeParse(json).data;
-  return { ...seq, ...type };
 }
 
 /** Tells whether a text takes more bytes in UTF-8, without encoding it where that's evident. */

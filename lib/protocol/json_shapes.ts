@@ -34,6 +34,10 @@ export function shortListSchema<T extends z.ZodType>(
   }).pipe(z.array(item)) as z.ZodType<z.output<T>[]>;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** Parameters of a message that has none. Others are ignored: the protocol grows by adding them. */
+export const noParametersSchema: z.ZodObject = z.object({});
+
+/** Tells whether a value is a JSON object. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -7,9 +7,8 @@ import { z } from "zod";
 import { durationSchema } from "./duration.ts";
 import { entitySchema } from "./entities.ts";
 import { languageSchema } from "./identifiers.ts";
+import { noParametersSchema } from "./json_shapes.ts";
 import { mediaOfferSchema } from "./media.ts";
-
-const none = z.object({});
 
 /** Schema of what a bot hands back to the call flow (Audio Connector). */
 export const outputVariablesSchema = z.record(z.string(), z.string());
@@ -22,10 +21,10 @@ export const SERVER_PARAMETERS = {
     discardTo: durationSchema.optional(),
     supportedLanguages: z.array(languageSchema).optional(),
   }),
-  pong: none,
-  pause: none,
-  resume: none,
-  updated: none,
+  pong: noParametersSchema,
+  pause: noParametersSchema,
+  resume: noParametersSchema,
+  updated: noParametersSchema,
   event: z.object({ entities: z.array(entitySchema).min(1) }),
   disconnect: z.object({
     reason: z.enum(["completed", "unauthorized", "error", "rejected"]),

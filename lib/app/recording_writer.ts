@@ -38,7 +38,10 @@ export interface RecordingWriterOptions {
 }
 
 /** Something to be written, tried until it succeeds. */
-type Job = (files: RecordingFiles) => Promise<void>;
+interface Job {
+  readonly write: (files: RecordingFiles) => Promise<void>;
+  readonly onWritten?: () => void;
+}
 
 /** The files of one recording, as something to write to without waiting. */
 export class RecordingWriter {
@@ -61,7 +64,8 @@ export class RecordingWriter {
   #files: RecordingFiles | undefined;
   #location: string | undefined;
   #isWorking = false;
-  #working: Promise<void> = Promise.resolve();
+  /** Settles when nothing is left to do; there if somebody waits for it. */
+  #idle: PromiseWithResolvers<void> | undefined;
 
   /** Begins to make the files. */
   constructor(options: RecordingWriterOptions) {
@@ -69,7 +73,7 @@ export class RecordingWriter {
     this.#chunk = new Uint8Array(options.chunkBytes);
     this.#audioOffset = options.header?.length ?? 0;
     const { header } = options;
-    if (header !== undefined) this.#jobs.push((files) => files.writeAudio(0, header));
+    if (header !== undefined) this.#jobs.push({ write: (files) => files.writeAudio(0, header) });
     this.#work();
   }
 
@@ -133,7 +137,7 @@ export class RecordingWriter {
       const part = rest >= buffer.length ? buffer : buffer.subarray(0, rest);
       const offset = this.#audioOffset;
       this.#audioOffset += part.length;
-      this.#queue((files) => files.writeAudio(offset, part));
+      this.#queue({ write: (files) => files.writeAudio(offset, part) });
     }
   }
 
@@ -159,9 +163,9 @@ export class RecordingWriter {
     this.#linesChars = 0;
     const offset = this.#messagesOffset;
     this.#messagesOffset += bytes.length;
-    this.#queue(async (files) => {
-      await files.writeMessages(offset, bytes);
-      this.#waitingMessageChars -= chars;
+    this.#queue({
+      write: (files) => files.writeMessages(offset, bytes),
+      onWritten: () => this.#waitingMessageChars -= chars,
     });
   }
 
@@ -184,19 +188,19 @@ export class RecordingWriter {
     this.#endedMs = performance.now();
     const end = this.#audioOffset;
     if (header !== undefined) {
-      if (padding.length > 0) this.#queue((files) => files.writeAudio(end, padding));
-      this.#queue((files) => files.writeAudio(0, header));
-      this.#queue((files) => files.finishAudio());
+      if (padding.length > 0) this.#queue({ write: (files) => files.writeAudio(end, padding) });
+      this.#queue({ write: (files) => files.writeAudio(0, header) });
+      this.#queue({ write: (files) => files.finishAudio() });
     }
-    this.#queue((files) => files.writeMetadata(metadata()));
-    await this.#working;
+    this.#queue({ write: (files) => files.writeMetadata(metadata()) });
+    await this.#untilIdle();
     return !this.#hasGivenUp;
   }
 
   /** Writes the last messages, and lets go of the files. Called after {@link finish}. */
   async close(): Promise<void> {
     this.flush();
-    await this.#working;
+    await this.#untilIdle();
     this.#files?.close();
     this.#files = undefined;
   }
@@ -211,11 +215,13 @@ export class RecordingWriter {
     this.#audioOffset += bytes.length;
     // What it takes, which is more than what is used of it.
     this.#waitingAudioBytes += chunk.length;
-    this.#queue(async (files) => {
-      await files.writeAudio(offset, bytes);
-      this.#waitingAudioBytes -= chunk.length;
-      // One to fill while one is written is the normal case.
-      if (this.#spareChunks.length === 0) this.#spareChunks.push(chunk);
+    this.#queue({
+      write: (files) => files.writeAudio(offset, bytes),
+      onWritten: () => {
+        this.#waitingAudioBytes -= chunk.length;
+        // One to fill while one is written is the normal case.
+        if (this.#spareChunks.length === 0) this.#spareChunks.push(chunk);
+      },
     });
   }
 
@@ -227,40 +233,54 @@ export class RecordingWriter {
   #work(): void {
     if (this.#isWorking) return;
     this.#isWorking = true;
-    this.#working = this.#doJobs();
+    this.#next();
   }
 
-  async #create(): Promise<RecordingFiles> {
+  #untilIdle(): Promise<void> {
+    if (!this.#isWorking) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers();
+    return this.#idle.promise;
+  }
+
+  /** Does the next job. Not by `await`: thousands of recordings come by here each second. */
+  #next(): void {
+    const [job] = this.#jobs;
+    if (this.#files === undefined) this.#create().then(() => this.#next(), this.#onFailed);
+    else if (job === undefined) this.#rest();
+    else job.write(this.#files).then(this.#onWritten, this.#onFailed);
+  }
+
+  async #create(): Promise<void> {
     const files = await this.#options.create();
+    this.#files = files;
     this.#location = files.location;
     if (this.#endedMs !== undefined) files.hurry();
-    return files;
   }
 
-  async #doJobs(): Promise<void> {
-    while (true) {
-      try {
-        this.#files ??= await this.#create();
-        const [job] = this.#jobs;
-        if (job === undefined) break;
-        await job(this.#files);
-        this.#jobs.shift();
-        if (this.#isFailing) this.#options.onRecovery();
-        this.#isFailing = false;
-      } catch (error) {
-        if (!this.#isFailing) this.#options.onFailure(error);
-        this.#isFailing = true;
-        this.#hasGivenUp = this.#endedMs !== undefined &&
-          performance.now() > this.#endedMs + GIVE_UP_MS;
-        if (this.#hasGivenUp) {
-          this.#jobs.length = 0;
-          break;
-        }
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      }
+  readonly #onWritten = (): void => {
+    this.#jobs.shift()?.onWritten?.();
+    if (this.#isFailing) this.#options.onRecovery();
+    this.#isFailing = false;
+    this.#next();
+  };
+
+  readonly #onFailed = (error: unknown): void => {
+    if (!this.#isFailing) this.#options.onFailure(error);
+    this.#isFailing = true;
+    this.#hasGivenUp = this.#endedMs !== undefined &&
+      performance.now() > this.#endedMs + GIVE_UP_MS;
+    if (!this.#hasGivenUp) {
+      setTimeout(() => this.#next(), RETRY_MS);
+      return;
     }
-    // In the same turn as the last look at the jobs, so that none is left behind.
+    this.#jobs.length = 0;
+    this.#rest();
+  };
+
+  #rest(): void {
     this.#isWorking = false;
+    this.#idle?.resolve();
+    this.#idle = undefined;
   }
 }
 

@@ -19,15 +19,12 @@ parentPort?.on("message", (batch: Batch) => {
 
 function doBatch({ writes, bytes, request }: Batch): Omit<BatchDone, "bytes"> {
   const failures: [number, ThreadError][] = [];
-  const view = new Uint8Array(bytes);
   for (let i = 0; i < writes.length; i += NUMBERS_PER_WRITE) {
-    const [isAudio, id = 0, offset = 0, from = 0, length = 0] = writes.slice(
-      i,
-      i + NUMBERS_PER_WRITE,
-    );
     try {
-      const part = view.subarray(from, from + length);
-      operations.write(isAudio === 1 ? "audio" : "messages", id, offset, part);
+      const from = writes[i + 3] ?? 0;
+      const part = new Uint8Array(bytes, from, writes[i + 4]);
+      const file = writes[i] === 1 ? "audio" : "messages";
+      operations.write(file, writes[i + 1] ?? 0, writes[i + 2] ?? 0, part);
     } catch (error) {
       failures.push([i / NUMBERS_PER_WRITE, describe(error)]);
     }

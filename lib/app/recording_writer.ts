@@ -18,6 +18,8 @@ const RETRY_MS = 1000;
 const GIVE_UP_MS = 60_000;
 /** Messages are handed to the storage when there are so many characters of them. */
 const LINES_CHARS = 256 * 1024;
+/** As many as are usually under way to the storage: those of a few hundred calls. */
+const MAX_SPARE_CHUNKS = 256;
 /** Silence is written from one buffer. */
 const SILENCE_BYTES = 256 * 1024;
 
@@ -51,7 +53,6 @@ export class RecordingWriter {
   readonly #options: RecordingWriterOptions;
   readonly #encoder = new TextEncoder();
   readonly #jobs: Job[] = [];
-  readonly #spareChunks: Uint8Array[] = [];
   #lines: string[] = [];
   #linesChars = 0;
   #audioOffset: number;
@@ -70,7 +71,7 @@ export class RecordingWriter {
   /** Begins to make the files. */
   constructor(options: RecordingWriterOptions) {
     this.#options = options;
-    this.#chunk = new Uint8Array(options.chunkBytes);
+    this.#chunk = SPARE_CHUNKS.take(options.chunkBytes);
     this.#audioOffset = options.header?.length ?? 0;
     const { header } = options;
     if (header !== undefined) this.#jobs.push({ write: (files) => files.writeAudio(0, header) });
@@ -209,7 +210,7 @@ export class RecordingWriter {
     if (this.#chunkUsed === 0) return;
     const chunk = this.#chunk;
     const bytes = chunk.subarray(0, this.#chunkUsed);
-    this.#chunk = this.#spareChunks.pop() ?? new Uint8Array(this.#options.chunkBytes);
+    this.#chunk = SPARE_CHUNKS.take(this.#options.chunkBytes);
     this.#chunkUsed = 0;
     const offset = this.#audioOffset;
     this.#audioOffset += bytes.length;
@@ -219,8 +220,7 @@ export class RecordingWriter {
       write: (files) => files.writeAudio(offset, bytes),
       onWritten: () => {
         this.#waitingAudioBytes -= chunk.length;
-        // One to fill while one is written is the normal case.
-        if (this.#spareChunks.length === 0) this.#spareChunks.push(chunk);
+        SPARE_CHUNKS.give(chunk);
       },
     });
   }
@@ -283,6 +283,23 @@ export class RecordingWriter {
     this.#idle = undefined;
   }
 }
+
+/** Chunks that are not used at present, of all recordings. */
+class SpareChunks {
+  readonly #chunks = new Map<number, Uint8Array[]>();
+
+  take(bytes: number): Uint8Array {
+    return this.#chunks.get(bytes)?.pop() ?? new Uint8Array(bytes);
+  }
+
+  give(chunk: Uint8Array): void {
+    const chunks = this.#chunks.get(chunk.length) ?? [];
+    this.#chunks.set(chunk.length, chunks);
+    if (chunks.length < MAX_SPARE_CHUNKS) chunks.push(chunk);
+  }
+}
+
+const SPARE_CHUNKS = new SpareChunks();
 
 const SILENCE = new Map<number, Uint8Array>();
 

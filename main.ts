@@ -186,7 +186,11 @@ async function start(
     url: urlOf(server.addr.hostname, server.addr.port, settings),
     async stop() {
       await server.shutdown();
-      await withDeadline(recorder.finished(), RECORDINGS_TIMEOUT_MS);
+      const finished = recorder.finished().then(() => true);
+      if (await withDeadline(finished, RECORDINGS_TIMEOUT_MS)) return;
+      log.error("Recordings were not written within {seconds} s: they stay as they are", {
+        seconds: RECORDINGS_TIMEOUT_MS / 1000,
+      });
     },
   };
 }

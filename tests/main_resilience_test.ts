@@ -139,3 +139,23 @@ Deno.test("main: a disk that stalls holds up no call, and nothing is lost", asyn
     assertSameBytes(await wavData(folder.join(path ?? "no recording")), audio);
   }
 });
+
+Deno.test("main: a disk that never answers keeps it neither from stopping nor from saying so", async () => {
+  await using folder = await TemporaryFolder.make();
+  const disk = await StalledDisk.make(folder.path);
+  if (typeof disk === "string") return;
+  await using server = Program.server(folder.path, { ...ENV, ...disk.env });
+  const at = await addrOf(server);
+  await using call = await WireClient.connect(at);
+  await call.open();
+  await disk.stall();
+  call.sendAudio(noise(16_000));
+  await call.ping();
+  server.kill("SIGTERM");
+  await call.expect("disconnect");
+  await call.close();
+  await call.hangUp();
+  const { code, output } = await server.ended(40_000);
+  assertEquals(code, 0, output);
+  assertMatch(output, /Recordings were not written within 10 s/);
+});

@@ -15,8 +15,8 @@ export function messageLogLine({ from, text, timeMs, positionSamples }: WireMess
   const position = samplesToDuration(positionSamples, SAMPLE_RATE);
   // None of it has to be escaped.
   const head = `{"time":"${time}","position":"${position}","from":"${from}",`;
-  // Our own messages are JSON on one line.
-  if (from === "server") return `${head}"message":${text}}\n`;
+  // Our own messages are JSON on one line, unless one was shortened.
+  if (from === "server" && text.endsWith("}")) return `${head}"message":${text}}\n`;
   let message: unknown;
   try {
     message = JSON.parse(text);

@@ -200,7 +200,8 @@ export class RecordingWriter {
 
   /** Writes the last messages, and lets go of the files. Called after {@link finish}. */
   async close(): Promise<void> {
-    this.flush();
+    // What was given up is not begun anew: its beginning would be missing.
+    if (!this.#hasGivenUp) this.flush();
     await this.#untilIdle();
     this.#files?.close();
     this.#files = undefined;

@@ -3,8 +3,9 @@
  * streams a call, and far below what would take time from others.
  *
  * A client keeps 30 s of audio while its network is slow, and then sends all of it at once. So each
- * limit is a rate, and what may come at once is as much as that rate gives in such a time. Imports
- * nothing but its neighbours; time is an argument.
+ * limit is a rate, and what may come at once is as much as that rate gives in such a time; up to an
+ * eighth more may pass ({@link TokenBucket} has the reason). Imports nothing but its neighbours; time
+ * is an argument.
  */
 import { SAMPLE_RATE } from "./media.ts";
 import { RemoteProtocolError } from "./protocol_error.ts";

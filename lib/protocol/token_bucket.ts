@@ -71,7 +71,7 @@ export class TokenBucket {
     this.#allow();
   }
 
-  /** When there will be a token; never earlier than the last call's time. */
+  /** When there will be a token; a time that has passed, if there is one. */
   get nextMs(): number {
     const missing = Math.max(0, 1 - (this.#tokens - this.#taken));
     return this.#updatedMs + Math.ceil(missing * 1000 / this.#perSecond);

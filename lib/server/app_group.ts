@@ -232,8 +232,10 @@ export class AppGroup {
     );
   }
 
+  /** Several apps may have one handler: then it is the first that has not failed. */
   #memberOf(handler: CallHandler): Member {
-    const member = this.#members.find((member) => member.handler === handler);
+    const members = this.#members.filter((member) => member.handler === handler);
+    const member = members.find(({ failed }) => !failed) ?? members[0];
     if (member === undefined) throw new Error("The handler is of no app");
     return member;
   }

@@ -59,8 +59,11 @@ export class FileOperations {
         break;
       case "close":
         this.#recordings.delete(request.id);
-        recording.audio.close();
-        recording.messages.close();
+        try {
+          recording.audio.close();
+        } finally {
+          recording.messages.close();
+        }
     }
     return location;
   }
@@ -97,7 +100,10 @@ class FileBeingWritten {
     this.#position = -1;
     if (seeks) file.seekSync(offset, Deno.SeekMode.Start);
     for (let written = 0; written < bytes.length;) {
-      written += file.writeSync(written === 0 ? bytes : bytes.subarray(written));
+      const count = file.writeSync(written === 0 ? bytes : bytes.subarray(written));
+      // Or it would be tried forever, and nothing else be written.
+      if (count === 0) throw new Deno.errors.WriteZero(`Nothing could be written to ${this.#path}`);
+      written += count;
     }
     this.#position = offset + bytes.length;
   }

@@ -7,7 +7,10 @@
 import type { RecordingFiles, RecordingStore } from "./recording_store.ts";
 import { RecordingThread } from "./recording_thread.ts";
 
-/** Recordings in a folder, which is made if there is none. */
+/**
+ * Recordings in a folder, which is made if there is none. Beside the folder, the program must be
+ * allowed to read `recording_thread_worker.ts`, which the thread begins with.
+ */
 export class FileRecordingStore implements RecordingStore, AsyncDisposable {
   readonly #folder: string;
   readonly #thread = new RecordingThread();

@@ -13,6 +13,11 @@ import { type Batch, type BatchDone, errorOf } from "./recording_batch.ts";
 const GATHER_MS = 50;
 /** How many bytes travel at once, unless a single write has more. */
 const BATCH_BYTES = 1024 * 1024;
+/**
+ * With less in it, a buffer stays here, and a copy of what is used travels. Else a stalled disk, or
+ * thousands of recordings that end at once, would bind a whole buffer for every few bytes.
+ */
+const COPIED_BYTES = BATCH_BYTES / 8;
 /** As many batches as usually travel at the same time. */
 const MAX_SPARE_BUFFERS = 2;
 
@@ -79,9 +84,7 @@ export class RecordingThread {
 
   /** Ends the thread. What it has not done by now fails. */
   async close(): Promise<void> {
-    const worker = this.#worker;
-    this.#fail(new Error("The thread that writes recordings was ended"));
-    await worker?.terminate();
+    await this.#fail(new Error("The thread that writes recordings was ended"));
   }
 
   #takeBuffer(bytes: number): Uint8Array<ArrayBuffer> {
@@ -92,27 +95,44 @@ export class RecordingThread {
   #send(request: FileRequest | undefined, waiting: Waiting["request"]): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const worker = this.#worker ??= this.#start();
-    // While it has something to do, the program must not end.
-    if (this.#underWay.length === 0) worker.ref();
+    const batch: Batch = { writes: this.#writes, bytes: this.#takeBytes(), request };
     this.#underWay.push({ writes: this.#waiting, request: waiting });
-    const batch: Batch = { writes: this.#writes, bytes: this.#buffer.buffer, request };
     this.#writes = [];
     this.#waiting = [];
-    this.#buffer = new Uint8Array();
+    try {
+      const worker = this.#worker ??= this.#start();
+      // While it has something to do, the program must not end.
+      if (this.#underWay.length === 1) worker.ref();
+      worker.postMessage(batch, [batch.bytes]);
+    } catch (error) {
+      // Perhaps in a timer, where nobody would catch it.
+      void this.#fail(error);
+    }
+  }
+
+  /** What is used of the buffer, to be given away. */
+  #takeBytes(): ArrayBuffer {
+    const { buffer } = this.#buffer;
+    const usedBytes = this.#usedBytes;
     this.#usedBytes = 0;
-    worker.postMessage(batch, [batch.bytes]);
+    if (usedBytes <= COPIED_BYTES) return buffer.slice(0, usedBytes);
+    this.#buffer = new Uint8Array();
+    return buffer;
   }
 
   #start(): Worker {
     const worker = new Worker(new URL("./recording_thread_worker.ts", import.meta.url));
     worker.on("message", (done: BatchDone) => {
+      // Of a thread that was given up, whose requests have failed already.
+      if (this.#worker !== worker) return;
       this.#receive(done);
       if (this.#underWay.length === 0) worker.unref();
     });
-    worker.on("error", (error: Error) => {
-      if (this.#worker === worker) this.#fail(error);
-    });
+    const onEnd = (error: unknown) => {
+      if (this.#worker === worker) void this.#fail(error);
+    };
+    worker.on("error", onEnd);
+    worker.on("exit", () => onEnd(new Error("The thread that writes recordings has ended")));
     return worker;
   }
 
@@ -130,9 +150,10 @@ export class RecordingThread {
   }
 
   /** Nothing that waits will be done; what comes later begins another thread. */
-  #fail(error: Error): void {
+  async #fail(error: unknown): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    const worker = this.#worker;
     this.#worker = undefined;
     const all: Waiting[] = [...this.#underWay, { writes: this.#waiting, request: undefined }];
     this.#underWay = [];
@@ -143,5 +164,6 @@ export class RecordingThread {
       for (const { reject } of writes) reject(error);
       request?.reject(error);
     }
+    await worker?.terminate();
   }
 }

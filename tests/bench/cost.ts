@@ -24,12 +24,11 @@ interface Round extends CallsReport {
   readonly cpuPerMinute: number;
   /** The same of the calls' process. */
   readonly clientCpuPerMinute: number;
-  /** Memory of a call, bytes. */
+  /** Memory of a call, bytes: above what the server had before the first round. */
   readonly bytesPerCall: number;
 }
 
-async function measure(server: ServerProcess): Promise<Round> {
-  const idle = await server.usage();
+async function measure(server: ServerProcess, idleRss: number): Promise<Round> {
   await using calls = await CallsRunner.start(server.url, CALLS, PING_MS);
   await delay(WARM_UP_SECONDS * 1000);
   await calls.report();
@@ -43,7 +42,7 @@ async function measure(server: ServerProcess): Promise<Round> {
     ...report,
     cpuPerMinute: (after.cpuSeconds - before.cpuSeconds) / minutes,
     clientCpuPerMinute: report.cpuSeconds / minutes,
-    bytesPerCall: (after.rss - idle.rss) / CALLS,
+    bytesPerCall: (after.rss - idleRss) / CALLS,
   };
 }
 
@@ -52,9 +51,12 @@ const options = { folder: folder.path, core: SERVER_CORE };
 await using ours = await ServerProcess.ours(options);
 await using bare = await ServerProcess.bare(options);
 const servers = [{ name: "server", process: ours }, { name: "bare server", process: bare }];
-const rounds = servers.map(({ name, process }) => ({ name, process, all: [] as Round[] }));
+const rounds = await Promise.all(servers.map(async ({ name, process }) => {
+  const { rss: idleRss } = await process.usage();
+  return { name, process, idleRss, all: [] as Round[] };
+}));
 for (let round = 0; round < ROUNDS; round++) {
-  for (const { process, all } of rounds) all.push(await measure(process));
+  for (const { process, idleRss, all } of rounds) all.push(await measure(process, idleRss));
 }
 printTable(
   `${CALLS} stereo calls, 100 ms frames, ${ROUNDS} rounds of ${ROUND_SECONDS} s, in order`,

@@ -24,8 +24,8 @@ const FRAME_SAMPLES = 800;
 const CHUNK_BYTES = 10 * FRAME.length;
 /** 1.6 MB: less than the recorder lets wait for the disk. */
 const MOST_RECORDED_FRAMES = 1_000;
-/** In which the disk takes them. */
-const DISK_MS = 20;
+/** In which the disk takes them: {@link openRecording} makes sure that it did. */
+const DISK_MS = 60;
 
 /** A session that is open, with audio. */
 function openSession(id: string): { session: ServerSession; media: Media } {
@@ -48,7 +48,15 @@ async function openRecording(): Promise<{
   const folder = await TemporaryFolder.make();
   const id = crypto.randomUUID();
   const { session, media } = openSession(id);
-  const recorder = new Recorder(new FileRecordingStore(folder.path));
+  const store = new FileRecordingStore(folder.path);
+  const recorder = new Recorder({
+    async create(day, sessionId) {
+      const files = await store.create(day, sessionId);
+      // There are no other recordings to wait for.
+      files.hurry();
+      return files;
+    },
+  });
   const handler: CallHandler = recorder.open(
     {
       sessionId: id,
@@ -70,10 +78,17 @@ async function openRecording(): Promise<{
       await handler.close?.({ how: "closed", reason: "end" });
       handler.ended?.();
       await recorder.finished();
+      await store[Symbol.asyncDispose]();
       const [path] = (await filesBelow(files.path)).filter((name) => name.endsWith(".wav"));
       if (path === undefined) throw new Error("Expected a recording");
       const { size } = await Deno.stat(files.join(path));
       assertEquals(size, wavHeaderBytes("PCMU") + 2 * session.positionSamples, "bytes of the file");
+      const json = await Deno.readTextFile(files.join(path.replace(/\.wav$/, ".json")));
+      assertEquals(
+        JSON.parse(json).gaps,
+        [],
+        "what was measured is another way than the usual one",
+      );
     },
   };
 }

@@ -130,3 +130,60 @@ Deno.test("token bucket: property: nextMs is when the next can be taken, to the 
     assertEquals(bucket.tryTake(nextMs + 1), true);
   }));
 });
+
+/** A bucket that looks at the time whenever something is taken. */
+class ExactBucket {
+  readonly #perSecond: number;
+  readonly #burst: number;
+  #tokens: number;
+  #updatedMs = 0;
+
+  constructor({ perSecond, burst }: { readonly perSecond: number; readonly burst: number }) {
+    this.#perSecond = perSecond;
+    this.#burst = burst;
+    this.#tokens = burst;
+  }
+
+  tryTake(nowMs: number, count: number): boolean {
+    const tokens = this.#tokens + (nowMs - this.#updatedMs) * this.#perSecond / 1000;
+    this.#tokens = Math.min(this.#burst, tokens);
+    this.#updatedMs = nowMs;
+    const isEnough = this.#tokens >= count;
+    if (isEnough) this.#tokens -= count;
+    return isEnough;
+  }
+}
+
+const takes = fc.array(fc.record({ waitMs: fc.nat(2000), count: fc.nat(50) }), { maxLength: 200 });
+
+Deno.test("token bucket: property: what an exact one gives is never refused", () => {
+  fc.assert(fc.property(options, takes, (options, takes) => {
+    const bucket = new TokenBucket(options, 0);
+    const exact = new ExactBucket(options);
+    let nowMs = 0;
+    for (const { waitMs, count } of takes) {
+      nowMs += waitMs;
+      if (exact.tryTake(nowMs, count)) assert(bucket.tryTake(nowMs, count));
+    }
+  }));
+});
+
+Deno.test("token bucket: property: in any time, it gives an eighth more than it holds at most", () => {
+  fc.assert(fc.property(options, takes, (options, takes) => {
+    const bucket = new TokenBucket(options, 0);
+    const given: { readonly atMs: number; readonly count: number }[] = [];
+    let nowMs = 0;
+    for (const { waitMs, count } of takes) {
+      nowMs += waitMs;
+      if (bucket.tryTake(nowMs, count)) given.push({ atMs: nowMs, count });
+    }
+    for (const [first, { atMs }] of given.entries()) {
+      let sum = 0;
+      for (const { atMs: thenMs, count } of given.slice(first)) {
+        sum += count;
+        const allowed = options.burst * 9 / 8 + (thenMs - atMs) * options.perSecond / 1000;
+        assert(sum <= allowed + 1e-6, `${sum} of ${allowed}`);
+      }
+    }
+  }));
+});

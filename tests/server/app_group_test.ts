@@ -3,6 +3,7 @@
  */
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import type { Call, CallEnd } from "../../lib/app/app.ts";
+import { AudioFrame } from "../../lib/app/audio_frame.ts";
 import { APP_TIMEOUTS, AppGroup } from "../../lib/server/app_group.ts";
 import { within } from "../helpers/deadline.ts";
 import { TestApp } from "../helpers/test_app.ts";
@@ -31,4 +32,21 @@ Deno.test("app group: an app that closes the group while it closes does not clos
   assertEquals(answer, { first: "1", second: "2" });
   assertStrictEquals(answerAgain, answer);
   assertStrictEquals(await group.close(end), answer, "nor does it later");
+});
+
+Deno.test("app group: of two apps with one handler, which fails, both are left out", async () => {
+  let calls = 0;
+  const handler = {
+    audio() {
+      calls++;
+      throw new Error("It can't hear");
+    },
+  };
+  const apps = ["one", "other"].map((name) => ({ name, open: () => handler }));
+  const group = new AppGroup(apps, APP_TIMEOUTS, crypto.randomUUID());
+  await group.open({} as Call);
+  const media = { type: "audio", format: "PCMU", channels: ["external"], rate: 8000 } as const;
+  for (let i = 0; i < 5; i++) group.audio(new AudioFrame(new Uint8Array(80), i * 80, media));
+  assertEquals(calls, 2);
+  await group.close({ how: "lost" });
 });

@@ -4,6 +4,9 @@
  * Imports nothing.
  */
 
+/** Why a case is skipped in which the server took long, perhaps no longer than it may. */
+export const OUT_OF_TIME = "The case's time was over (--timeout-scale gives more)";
+
 /** The bounds of one case's waits. */
 export class CheckClock {
   readonly #endsMs: number;

@@ -39,6 +39,7 @@ ${SERVER_OPTIONS_HELP}
   --parallel N    How many cases run at once. Default: ${PARALLEL_CASES}
   --timeout-scale N
                   How much longer everything may take than the protocol allows. Default: 1
+                  A case has 16 s times N; what a slow server needs more for is skipped
   --help          This text
 
 It places some 200 short calls without a caller, and some connections that have to be refused;

@@ -60,7 +60,8 @@ export function countVerdicts(results: readonly CheckResult[]): Record<CheckVerd
   return counts;
 }
 
-/** Whether the run found nothing wrong: then the command ends with 0. */
+/** Whether the run checked something, and found nothing wrong: then the command ends with 0. */
 export function isConforming({ problem, results }: CheckReport): boolean {
-  return problem === undefined && results.every(({ verdict }) => verdict !== "fail");
+  const { pass, fail, advice } = countVerdicts(results);
+  return problem === undefined && fail === 0 && pass + advice > 0;
 }

@@ -4,7 +4,7 @@
  * Imports its neighbours.
  */
 import { advise, fail, skip } from "./check_case.ts";
-import type { CheckClock } from "./check_clock.ts";
+import { type CheckClock, OUT_OF_TIME } from "./check_clock.ts";
 import {
   checkRequest,
   type CheckTarget,
@@ -12,7 +12,7 @@ import {
   type RequestChanges,
 } from "./check_request.ts";
 import { CheckSession, describeDisconnect, DISCONNECT_MS, OPENED_MS } from "./check_session.ts";
-import { describeEnd } from "./check_wire.ts";
+import { CONNECT_TIMEOUT_MS, describeEnd } from "./check_wire.ts";
 import { knock, type KnockAnswer } from "./knock.ts";
 import { usualOpen } from "./open_parameters.ts";
 import type { ServerText } from "./server_rules.ts";
@@ -20,7 +20,6 @@ import type { Transcript } from "./transcript.ts";
 
 /** A server that wants to be left alone for longer makes the case a skipped one. */
 const MAX_RETRY_AFTER_MS = 3_000;
-const KNOCK_MS = 10_000;
 
 /** What {@link CheckRun} needs. */
 export interface CheckRunOptions {
@@ -89,8 +88,12 @@ export class CheckRun {
   async knock(changes: RequestChanges): Promise<KnockAnswer> {
     const request = await checkRequest(this.target, changes, nowSeconds());
     this.transcript.add(0, "sent", describeRequest(request));
-    const answer = await knock(request, this.clock.bounded(this.clock.scale(KNOCK_MS)));
-    if (answer === undefined) fail("No HTTP answer");
+    const boundMs = this.clock.bounded(this.clock.scale(CONNECT_TIMEOUT_MS));
+    const answer = await knock(request, boundMs);
+    if (answer === undefined) {
+      this.#requireTime(boundMs);
+      fail("No HTTP answer");
+    }
     this.transcript.add(0, "received", `HTTP ${answer.status} ${answer.body}`);
     if (answer.status === 429) skip("The server is busy: HTTP 429");
     return answer;
@@ -212,8 +215,16 @@ export class CheckRun {
       transcript: this.transcript,
     });
     this.#sessions.push(session);
+    const boundMs = this.clock.bounded(this.clock.scale(CONNECT_TIMEOUT_MS));
     await session.connected();
+    const { end } = session;
+    if (end?.how === "unreachable" && end.code === "ETIMEDOUT") this.#requireTime(boundMs);
     return session;
+  }
+
+  /** What had less time than it may take has not failed. */
+  #requireTime(boundMs: number): void {
+    if (boundMs < this.clock.scale(CONNECT_TIMEOUT_MS)) skip(`${OUT_OF_TIME}: no HTTP answer`);
   }
 }
 

@@ -14,6 +14,7 @@ import {
 import { samplesToDuration } from "../../protocol/duration.ts";
 import type { ConnectionEnd } from "../client_socket.ts";
 import { fail, skip } from "./check_case.ts";
+import { OUT_OF_TIME } from "./check_clock.ts";
 import type { CheckRequest } from "./check_request.ts";
 import { CheckWire, type CheckWireOptions, describeEnd } from "./check_wire.ts";
 import { ServerRules, type ServerText } from "./server_rules.ts";
@@ -215,7 +216,7 @@ export class CheckSession {
         const seconds = (boundMs / 1000).toFixed(1);
         if (boundMs < clock.scale(withinMs)) {
           // The server may be slow, as long as it keeps the protocol's deadlines.
-          skip(`The case's time was over: no ${what} in its last ${seconds} s${others}`);
+          skip(`${OUT_OF_TIME}: no ${what} in its last ${seconds} s${others}`);
         }
         fail(`No ${what} within ${seconds} s${others}`);
       }

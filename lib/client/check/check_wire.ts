@@ -12,7 +12,8 @@ import type { Transcript } from "./transcript.ts";
 /** More frames than that on one connection are a flood. */
 const MAX_RECEIVED_FRAMES = 5_000;
 const MAX_RECEIVED_BYTES = 8 * 1024 * 1024;
-const CONNECT_TIMEOUT_MS = 10_000;
+/** From the request to the HTTP answer. */
+export const CONNECT_TIMEOUT_MS = 10_000;
 /** From our goodbye to the end of the connection, which is then dropped. */
 const GOODBYE_MS = 500;
 

@@ -76,5 +76,7 @@ export class Transcript {
 
 function shorten(text: string): string {
   if (text.length <= MAX_TEXT_CHARACTERS) return text;
-  return `${text.slice(0, MAX_TEXT_CHARACTERS)}… (${text.length} characters)`;
+  // A copy: a part of a string would keep the whole of it in memory.
+  const bytes = new TextEncoder().encode(text.slice(0, MAX_TEXT_CHARACTERS));
+  return `${new TextDecoder().decode(bytes)}… (${text.length} characters)`;
 }

@@ -31,7 +31,7 @@ const CLOSE_TIMEOUT_MS = 5_000;
 const HANGUP_TIMEOUT_MS = 5_000;
 const MAX_TEXT_BYTES = 65_535;
 const MAX_AUDIO_BYTES = 64_000;
-const NIL = "00000000-0000-0000-0000-000000000000";
+export const NIL = "00000000-0000-0000-0000-000000000000";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const DURATION = /^PT\d{1,9}(\.\d{1,30})?S$/;

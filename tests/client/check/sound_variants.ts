@@ -3,7 +3,7 @@
  * no fault with any.
  */
 import type { Parts } from "./broken_server.ts";
-import { GoodSession, type Json, type Message } from "./good_session.ts";
+import { GoodSession, type Json, type Message, NIL } from "./good_session.ts";
 
 /** One way. */
 export interface Variant extends Parts {
@@ -158,6 +158,26 @@ export const SOUND_VARIANTS = {
       override onOpened(): void {
         if (this.media === undefined || this.media.channels.length !== 1) return;
         if (this.media.channels[0] === "external") this.transmit(silence(320 * this.sampleBytes));
+      }
+    },
+  },
+  "stereo-only": {
+    section: 6,
+    does: "refuses what it can't do anything with",
+    session: class extends GoodSession {
+      override onOpen(open: Json): void {
+        const isStereo = (offer: Json) => String(offer.channels) === "external,internal";
+        if (open.conversationId === NIL || open.media.some(isStereo)) super.onOpen(open);
+        else this.disconnect("error", "Stereo only");
+      }
+    },
+  },
+  "ignores-a-second-open": {
+    section: 6,
+    does: "takes no notice of a second open",
+    session: class extends GoodSession {
+      override onMessage(message: Message): void {
+        if (message.type !== "open" || this.state !== "open") super.onMessage(message);
       }
     },
   },

@@ -48,7 +48,8 @@ export const MEDIA_CASES: readonly CheckCase[] = [
     name: "open.media-is-one-of-the-offers",
     title: "The selected media is one of the offers, unchanged",
     sections: [6],
-    run: async (check) => await selects(check, [pcmu("internal", "external"), INTERNAL, EXTERNAL]),
+    run: async (check) =>
+      await selectsOrRefuses(check, [pcmu("internal", "external"), INTERNAL, EXTERNAL]),
   },
   {
     name: "open.media-in-the-offered-channel-order",

@@ -6,7 +6,7 @@
 import { NIL_UUID } from "../../../protocol/mod.ts";
 import { advise, allOf, type CheckCase, fail, skip } from "../check_case.ts";
 import type { CheckRun } from "../check_run.ts";
-import { describeDisconnect, OPENED_MS } from "../check_session.ts";
+import { describeDisconnect, DISCONNECT_MS, OPENED_MS } from "../check_session.ts";
 
 /** Opens a session, which must succeed, and closes it. */
 async function opens(
@@ -224,7 +224,17 @@ export const OPEN_CASES: readonly CheckCase[] = [
     async run(check) {
       const { session } = await check.open();
       session.send("open", check.usualOpen(session));
-      return await session.disconnected();
+      session.send("ping");
+      const message = await session.waitFor(["disconnect", "pong"], DISCONNECT_MS);
+      if (message.type === "pong") {
+        await session.close();
+        advise('It was ignored; "disconnect" tells the client that something is wrong');
+      }
+      if (message.parameters.reason !== "error") {
+        fail(`${describeDisconnect(message)}; expected the reason "error"`);
+      }
+      await session.close("disconnect");
+      return `${describeDisconnect(message)}, then "closed"`;
     },
   },
   {

@@ -105,7 +105,10 @@ Deno.test("main with TLS: SIGTERM asks a running call to go elsewhere, and waits
   await socket.write(new Uint8Array([22, 3, 1, 2, 0, 1]));
   await using caller = Program.call(
     folder.path,
-    ["--wav", CALL_WAV, "--speed", "2", "--url", url.href, "--key", KEY, "--secret", SECRET],
+    [
+      ...["--wav", CALL_WAV, "--speed", "2", "--retries", "0"],
+      ...["--url", url.href, "--key", KEY, "--secret", SECRET],
+    ],
     { DENO_CERT: folder.join("ca.pem") },
   );
   await caller.waitFor(/opened: PCMU/);
@@ -114,8 +117,9 @@ Deno.test("main with TLS: SIGTERM asks a running call to go elsewhere, and waits
   assertEquals(code, 0);
   assertLess(performance.now() - startMs, 10_000);
   const ended = await caller.ended();
-  assertEquals(ended.code, 0, ended.output);
+  assertEquals(ended.code, 1, ended.output);
   assertMatch(ended.output, /disconnect: .*"error"/);
+  assertMatch(ended.output, /Failed: The server ended the session by "disconnect" with "error"/);
   const said = await wavData(CALL_WAV);
   const recorded = await wavData(await onlyRecording(folder));
   assertLess(recorded.length, said.length);

@@ -89,12 +89,13 @@ export class AudioSender {
   work(nowMs: number): void {
     const { live, log } = this.#options;
     for (let count = 0; count < MAX_FRAMES_AT_ONCE && this.#session.state === "open"; count++) {
+      // A frame is sent when its first sample is said: the call goes on to its last.
+      if (live.isOver && nowMs >= live.dueMs) return this.#hooks.finish();
       const samples = this.#nextFrame(nowMs);
       if (samples === 0) return;
       if (this.#sampleFrameBytes > 0 && !this.#send(samples, nowMs)) return;
       live.advance(samples);
       log.progress(live.positionSamples);
-      if (live.isOver && this.#session.state === "open") this.#hooks.finish();
     }
   }
 

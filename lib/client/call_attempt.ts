@@ -49,7 +49,7 @@ export interface AttemptOptions {
 
 /** How an attempt ended. */
 export interface AttemptEnd {
-  /** `undefined` if the session ended with `closed`. */
+  /** `undefined` if the session ended with `closed`, and by no `disconnect` but `completed`. */
   readonly failure: string | undefined;
   /** Whether the call may be tried again. */
   readonly retry: Retry | undefined;
@@ -85,9 +85,12 @@ export class CallAttempt {
   #isOver = false;
   #violations = 0;
   #hasFatalViolation = false;
+  #wasOpened = false;
   #hasFailed = false;
   #failure: string | undefined = "The connection ended before the session was closed";
   #retry: Retry | undefined;
+  /** The server's `disconnect`, unless it needs no more. */
+  #refusal: string | undefined;
 
   /**
    * Begins to connect.
@@ -126,9 +129,14 @@ export class CallAttempt {
     return this.#session.paused;
   }
 
+  /** Whether nothing can be done any more: the session is over or given up. */
+  get #isDone(): boolean {
+    return this.#isOver || this.#goodbyeTimer !== undefined;
+  }
+
   /** Does something with the session, if its state allows that. */
   tryWith(act: (session: ClientSession) => void): boolean {
-    if (this.#isOver) return false;
+    if (this.#isDone) return false;
     try {
       act(this.#session);
     } catch (error) {
@@ -142,7 +150,7 @@ export class CallAttempt {
 
   /** Ends the session; before there is one, the connection. */
   close(reason: "end" | "error" | "disconnect" | "reconnect"): boolean {
-    if (this.#isOver) return false;
+    if (this.#isDone) return false;
     if (this.#session.state !== "idle") {
       return this.tryWith((session) => session.close(reason, this.#sessionNow()));
     }
@@ -153,20 +161,20 @@ export class CallAttempt {
 
   /** Stops reading for a while. The session's clock stands still: nothing is late by it. */
   stall(seconds: number): boolean {
-    if (this.#isOver || this.#session.state === "idle" || this.#stalledSinceMs !== undefined) {
+    if (this.#isDone || this.#session.state === "idle" || this.#stalledSinceMs !== undefined) {
       return false;
     }
     if (!(seconds > 0 && seconds <= MAX_STALL_SECONDS)) return false;
     this.#stalledSinceMs = performance.now();
     this.#socket.stall();
-    this.#stallTimer = setTimeout(() => this.#endStall(), seconds * 1000);
+    this.#stallTimer = setTimeout(() => this.unstall(), seconds * 1000);
     this.#plan();
     return true;
   }
 
   /** Drops the connection, or resets it, as a network does. */
   fail(how: "drop" | "reset"): boolean {
-    if (this.#isOver) return false;
+    if (this.#isDone) return false;
     const why = how === "drop" ? "The connection was dropped" : "The connection was reset";
     this.#failure = `${why}, as asked for`;
     if (this.#closeSentMs === undefined) this.#retry ??= { why };
@@ -174,12 +182,14 @@ export class CallAttempt {
     return true;
   }
 
-  #endStall(): void {
-    const nowMs = performance.now();
-    const stalledMs = nowMs - (this.#stalledSinceMs ?? nowMs);
+  /** Reads again, if it stalls. */
+  unstall(): void {
+    if (this.#isOver || this.#stalledSinceMs === undefined) return;
+    clearTimeout(this.#stallTimer);
+    const stalledMs = performance.now() - this.#stalledSinceMs;
     this.#stalledSinceMs = undefined;
     this.#stalledMs += stalledMs;
-    this.#session.forgivePace(stalledMs, this.#sessionNow());
+    this.#session.forgivePace(stalledMs);
     this.#socket.unstall();
     this.#plan();
   }
@@ -285,11 +295,13 @@ export class CallAttempt {
           this.#player?.drop(performance.now());
         }
         return;
-      case "disconnect":
-        if (event.parameters.reason === "error") {
-          this.#retry = { why: 'The server ended the session by "disconnect" with "error"' };
-        }
+      case "disconnect": {
+        const { reason } = event.parameters;
+        if (reason === "completed") return;
+        this.#refusal = `The server ended the session by "disconnect" with "${reason}"`;
+        if (reason === "error") this.#retry = { why: this.#refusal };
         return;
+      }
       case "violation":
         this.#hasFatalViolation ||= event.ends;
         if (this.#hasFatalViolation && ++this.#violations > MAX_VIOLATIONS) this.#socket.drop();
@@ -302,12 +314,12 @@ export class CallAttempt {
         if (this.#closeSentMs !== undefined) {
           this.#log.closedMs = performance.now() - this.#closeSentMs;
         }
-        return this.#hangUp(this.#hasFailed ? this.#failure : undefined);
+        return this.#hangUp(this.#hasFailed ? this.#failure : this.#refusal);
     }
   }
 
   #onOpened(): void {
-    const { live, speed, isProbe, isOnHold } = this.#options;
+    const { speed, isProbe, isOnHold } = this.#options;
     const nowMs = performance.now();
     this.#log.openedMs = nowMs - this.#openSentMs;
     const { media, state } = this.#session;
@@ -325,8 +337,8 @@ export class CallAttempt {
     if (takesPlayback(media)) {
       this.#player = new BotPlayer(bytesPerSampleFrame(media) * SAMPLE_RATE / 1000 * speed);
     }
+    this.#wasOpened = true;
     if (isOnHold) this.#session.pause();
-    if (live.isOver) this.close("end");
   }
 
   #tellPlayback(state: "started" | "completed"): void {
@@ -349,14 +361,15 @@ export class CallAttempt {
     if (this.#isOver) return;
     this.#isOver = true;
     for (const timer of [this.#timer, this.#goodbyeTimer, this.#stallTimer]) clearTimeout(timer);
-    const { attempt, request: { url } } = this.#options;
+    const { attempt, request: { url }, isOnHold } = this.#options;
     this.#reportGoodbye(end);
     this.#log.event({ type: "connection-ended", attempt, end });
     if (this.#closeSentMs === undefined) this.#retry ??= retryAfterEnd(end);
     this.#ended.resolve({
       failure: describeEnd(end, url) ?? this.#failure,
       retry: this.#hasFatalViolation ? undefined : this.#retry,
-      isOnHold: this.#session.paused.byClient,
+      // A session that was never opened has no pauses.
+      isOnHold: this.#wasOpened ? this.#session.paused.byClient : isOnHold,
     });
   }
 

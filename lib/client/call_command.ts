@@ -3,16 +3,14 @@
  *
  * Imports its neighbours, and the configuration for its defaults.
  */
-import { WavFormatError } from "../audio/mod.ts";
-import { CredentialsError } from "../config/credentials.ts";
 import { describeFailure } from "../config/describe_failure.ts";
-import { SettingsError } from "../config/settings.ts";
 import { listenForStopSignals } from "../config/stop_signals.ts";
 import { writeText } from "../config/text_output.ts";
 import { CALL_HELP } from "./call_help.ts";
 import { type CallOptions, readCallOptions } from "./call_options.ts";
 import { JsonReport } from "./json_report.ts";
 import { reportCall } from "./report_call.ts";
+import { runCommand } from "./run_command.ts";
 import { SavedAudio } from "./saved_audio.ts";
 import { UsageError } from "./server_options.ts";
 import { TextReport } from "./text_report.ts";
@@ -25,24 +23,13 @@ const INTERRUPTED = 130;
  *
  * @returns The exit code.
  */
-export async function callCommand(args: readonly string[]): Promise<number> {
-  try {
+export function callCommand(args: readonly string[]): Promise<number> {
+  return runCommand(async () => {
     const options = await readCallOptions(args);
-    if (options === undefined) {
-      writeText(Deno.stdout, `${CALL_HELP}\n`);
-      return 0;
-    }
-    return await call(options);
-  } catch (error) {
-    if (
-      error instanceof UsageError || error instanceof WavFormatError ||
-      error instanceof SettingsError || error instanceof CredentialsError
-    ) {
-      writeText(Deno.stderr, `${error.message}\n`);
-      return 2;
-    }
-    throw error;
-  }
+    if (options !== undefined) return await call(options);
+    writeText(Deno.stdout, `${CALL_HELP}\n`);
+    return 0;
+  });
 }
 
 async function call(options: CallOptions): Promise<number> {

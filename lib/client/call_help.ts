@@ -19,7 +19,9 @@ What is said, one of
 
 The server
 ${SERVER_OPTIONS_HELP}
-  --retries N     How often the call is tried again, 0 to 5. Default: 5
+  --retries N     How often the call is tried again, 0 to 5, if the connection fails or is
+                  lost, the server is late, or ends it by "disconnect" with "error".
+                  Default: 5
 
 The audio
   --duration S    Length of the tone in seconds. Default: 10
@@ -28,8 +30,8 @@ The audio
   --channels C    external, internal or both; a voice bot (Audio Connector) is offered
                   external. Default: all that there are
   --frame-ms N    Length of a frame, 1 to 1000. Default: 100
-  --history S     So many seconds, 0 to 30, are from before the call was opened, and are
-                  sent at once. Default: 0
+  --history S     So many seconds, 0 to 30, are from before the call was opened: the last 20
+                  are sent at once, the others reported as discarded. Default: 0
   --save-audio F  Writes what the bot says to the WAV file F, which must not exist;
                   offers the external channel alone
 
@@ -71,8 +73,9 @@ RST; it is tried again, see --retries. Reasons of "close": end, error, disconnec
 reconnect.
 The call fails if a step is not possible, or if the call ends before it.
 
-Exit codes: 0 the session was closed well, and the server kept to the protocol, and all
-steps were done; 1 it failed; 2 the options are wrong.
+Exit codes: 0 the session was closed well (also after "disconnect" with "completed"), and
+the server kept to the protocol, and all steps were done; 1 it failed; 2 the options are
+wrong.
 
 Examples
   deno task call --probe

@@ -5,10 +5,13 @@
  * Imports its neighbours.
  */
 import type { CallEvent } from "./call_event.ts";
-import type { PlaceCallOptions } from "./place_call.ts";
+import type { CallOutcome, PlaceCallOptions } from "./place_call.ts";
 
 /** A server that breaks the protocol in each of thousands of messages is not kept in full. */
 const MAX_KEPT_VIOLATIONS = 100;
+
+/** A rule that the server broke, with its section of protocol.md. */
+type BrokenRule = CallOutcome["violations"][number];
 
 /** Who is told. */
 export type CallListeners = Pick<
@@ -20,7 +23,7 @@ export type CallListeners = Pick<
 export class CallLog {
   readonly #listeners: CallListeners;
   /** Rules that the server broke: the first hundred. */
-  readonly violations: { readonly section: string; readonly info: string }[] = [];
+  readonly violations: BrokenRule[] = [];
   /** The first violation, in words; late answers are not among them, which may be retried. */
   violation: string | undefined;
   readonly roundTripsMs: number[] = [];
@@ -42,7 +45,7 @@ export class CallLog {
       if (this.violations.length < MAX_KEPT_VIOLATIONS) this.violations.push({ section, info });
     }
     if (event.type === "violation") {
-      this.violation ??= `The server broke the protocol (section ${event.section}): ${event.info}`;
+      this.violation ??= describeViolation(event);
     }
     this.#listeners.onEvent?.(event);
   }
@@ -68,4 +71,9 @@ export class CallLog {
   progress(positionSamples: number): void {
     this.#listeners.onProgress?.(positionSamples);
   }
+}
+
+/** A rule that was broken, in words. */
+export function describeViolation(broken: BrokenRule): string {
+  return `The server broke the protocol (section ${broken.section}): ${broken.info}`;
 }

@@ -3,7 +3,6 @@
  *
  * Imports its neighbours, the configuration, and the protocol's bounds.
  */
-import { parseArgs } from "node:util";
 import { loadSettings } from "../config/load_settings.ts";
 import {
   type AudioChannel,
@@ -17,12 +16,14 @@ import {
 } from "../protocol/mod.ts";
 import { CallAudio } from "./call_audio.ts";
 import {
+  parseOptions,
   readFile,
   readJson,
   readNumber,
   readShortText,
   readSpeed,
   readUuid,
+  readWav,
   readWholeNumber,
   readWord,
 } from "./option_values.ts";
@@ -52,7 +53,6 @@ export interface CallOptions extends ServerOptions {
   readonly isJson: boolean;
 }
 
-const MAX_WAV_BYTES = 256 * 1024 * 1024;
 /** Of JSON with as much space between its parts as anybody may want. */
 const MAX_JSON_FILE_BYTES = 1_000_000;
 /** A message has 64,000 bytes at most (protocol section 1), and there is an envelope. */
@@ -146,12 +146,7 @@ export async function readCallOptions(args: readonly string[]): Promise<CallOpti
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: withToneValue(args), options: OPTIONS }).values;
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`${why.replaceAll("\n", " ")}; see --help`);
-  }
+  return parseOptions({ args: withToneValue(args), options: OPTIONS }).values;
 }
 
 /** The value of `--tone` may be left out, which the parser does not know. */
@@ -186,9 +181,7 @@ function checkCombination(values: Values): void {
 }
 
 async function readAudio(values: Values, format: AudioFormat): Promise<CallAudio> {
-  if (values.wav !== undefined) {
-    return CallAudio.fromWav(await readFile("--wav", values.wav, MAX_WAV_BYTES));
-  }
+  if (values.wav !== undefined) return await readWav("--wav", values.wav);
   const frequencyHz = readNumber("--tone", values.tone ?? DEFAULT_TONE_HZ, 1, 3900);
   const durationSeconds = readNumber("--duration", values.duration ?? "10", 0.001, 3600);
   return CallAudio.tone(frequencyHz, durationSeconds, format);

@@ -93,7 +93,7 @@ export class LiveAudio {
     return { offeredSamples: missed - lostSamples, lostSamples };
   }
 
-  /** When {@link LiveAudio.nextFrame} has something. */
+  /** When {@link LiveAudio.nextFrame} has something; of a call that is over, when it ended. */
   get dueMs(): number {
     if (this.#startMs === undefined) return Infinity;
     const saidMs = this.isCatchingUp

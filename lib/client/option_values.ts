@@ -2,12 +2,36 @@
  * Reads the values of options of the command line tools: each function takes the option's name for
  * its message, and throws a {@link UsageError} that says what is right.
  *
- * Imports zod's types, the configuration and the protocol.
+ * Imports zod's types, the neighbours, the configuration and the protocol.
  */
+import { parseArgs, type ParseArgsConfig } from "node:util";
 import type { z } from "zod";
 import { describeFailure } from "../config/describe_failure.ts";
 import { isUuid } from "../protocol/mod.ts";
+import { CallAudio } from "./call_audio.ts";
 import { UsageError } from "./server_options.ts";
+
+const MAX_WAV_BYTES = 256 * 1024 * 1024;
+
+/** What was given; by `node:util`, whose errors are about the options. */
+export function parseOptions<const T extends ParseArgsConfig>(
+  config: T,
+): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`${why.replaceAll("\n", " ")}; see --help`);
+  }
+}
+
+/** What may be left out. */
+export function readOptional<T>(
+  value: string | undefined,
+  read: (value: string) => T,
+): T | undefined {
+  return value === undefined ? undefined : read(value);
+}
 
 /** One of a few words. */
 export function readWord<T extends string>(
@@ -82,6 +106,15 @@ export async function readJson<T>(
   const parsed = schema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   throw new UsageError(`Expected ${expected}, or @FILE with one, after ${option}`);
+}
+
+/**
+ * The audio of a WAV file.
+ *
+ * @throws {WavFormatError} If it is of another kind.
+ */
+export async function readWav(option: string, path: string): Promise<CallAudio> {
+  return CallAudio.fromWav(await readFile(option, path, MAX_WAV_BYTES));
 }
 
 /** All of a file, or of a pipe, of at most so many bytes. */

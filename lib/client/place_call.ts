@@ -32,7 +32,7 @@ export interface PlaceCallOptions {
   readonly historySeconds?: number;
   /** How often it is tried again, at most 5 times; 0 unless given. */
   readonly maxRetries?: number;
-  /** What differs from the official client's times and rates. */
+  /** What differs from the official client's times, and from the rates of a call of this speed. */
   readonly limits?: Partial<ClientSessionLimits>;
   /** Ends the call by `close`. */
   readonly signal?: AbortSignal;
@@ -61,7 +61,10 @@ export interface PlaceCallOptions {
 
 /** How a call ended. */
 export interface CallOutcome {
-  /** Why it failed: `undefined` if it ended with `closed`, and the server kept to the protocol. */
+  /**
+   * Why it failed: `undefined` if it ended with `closed`, the server kept to the protocol, and did
+   * not ask for the end by another `disconnect` than `completed`.
+   */
   readonly failure: string | undefined;
   /**
    * Rules that the server broke, with their section of protocol.md, in all attempts: the first

@@ -7,6 +7,7 @@ import type { OpenParameters } from "../protocol/mod.ts";
 import type { CallAudio } from "./call_audio.ts";
 import type { CallControl } from "./call_control.ts";
 import { type CallKey, CallKeys } from "./call_keys.ts";
+import { describeViolation } from "./call_log.ts";
 import type { CallReport } from "./call_report.ts";
 import { type CallOutcome, placeCall } from "./place_call.ts";
 import type { SavedAudio } from "./saved_audio.ts";
@@ -114,7 +115,7 @@ export async function reportCall(
 
 function faultsOf({ failure, violations }: CallOutcome): string[] {
   if (failure !== undefined) return [failure];
-  return violations.slice(0, 1).map(({ info }) => `The server broke the protocol: ${info}`);
+  return violations.slice(0, 1).map(describeViolation);
 }
 
 const DIGITS_HINT =

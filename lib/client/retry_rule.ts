@@ -2,11 +2,12 @@
  * When a call is tried again, and after how long (protocol section 14).
  *
  * Retried: connections that fail or are lost, late answers to the connection request, to `open` and
- * to `ping`, and `disconnect` with `error`. A refusal by HTTP is not, with one exception: 503 with
- * `Retry-After` is an honest server's word that it will be back, and is taken by it. Imports types
- * only.
+ * to `ping`, and `disconnect` with `error`. A certificate that is wrong is not, nor a refusal by
+ * HTTP, with one exception: 503 with `Retry-After` is an honest server's word that it will be back,
+ * and is taken by it. Imports its neighbours.
  */
 import type { ConnectionEnd } from "./client_socket.ts";
+import { isCertificateFault } from "./describe_end.ts";
 
 /** That a call may be tried again. */
 export interface Retry {
@@ -42,7 +43,7 @@ export function retryAfterEnd(end: ConnectionEnd): Retry | undefined {
       return { why: "The server is busy (503)", atLeastMs: retryAfterSeconds * 1000 };
     }
     case "unreachable":
-      return { why: `Cannot connect: ${end.why}` };
+      return isCertificateFault(end) ? undefined : { why: `Cannot connect: ${end.why}` };
     case "lost":
       return { why: "The connection was lost" };
     case "closed":

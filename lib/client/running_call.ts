@@ -13,6 +13,7 @@ import { connectionHeaders } from "./connection_request.ts";
 import { LiveAudio } from "./live_audio.ts";
 import type { CallOutcome, PlaceCallOptions } from "./place_call.ts";
 import { backoffMs, MAX_RETRIES } from "./retry_rule.ts";
+import { serverRates } from "./server_rates.ts";
 
 const DEFAULT_FRAME_SAMPLES = 800;
 const CANCELLED = "The call was cancelled before it was connected";
@@ -47,7 +48,11 @@ export class RunningCall implements CallControl {
   /** Places it. Never rejects. */
   async run(): Promise<CallOutcome> {
     const { speed, signal, onControl } = this.#options;
-    const onAbort = () => void this.close("end");
+    const onAbort = () => {
+      // Who wants the end does not wait for that of a stall.
+      this.#attempt?.unstall();
+      this.close("end");
+    };
     signal?.addEventListener("abort", onAbort);
     if (signal?.aborted) onAbort();
     try {
@@ -78,7 +83,7 @@ export class RunningCall implements CallControl {
       const delayMs = Math.max(ownMs, atLeastMs);
       this.#log.event({ type: "retry", attempt, delayMs, why });
       await this.#sleep(delayMs);
-      if (this.#isEnding) return failure ?? `${why}; the call was closed before it was tried again`;
+      if (this.#isEnding) return failure;
     }
   }
 
@@ -108,7 +113,7 @@ export class RunningCall implements CallControl {
         dropsLateAudio: dropsLateAudio ?? speed <= 1,
         maxBufferedBytes: this.#options.maxBufferedBytes,
         connectTimeoutMs: this.#options.connectTimeoutMs,
-        limits,
+        limits: { ...serverRates(speed), ...limits },
         log: this.#log,
       });
     } catch (error) {

@@ -136,7 +136,7 @@ function describe(event: CallEvent): string[] {
     case "throttled":
       return [
         event.isThrottled
-          ? "throttled: the server or the network is too slow, audio is left out"
+          ? "throttled: the server or the network is too slow, audio waits or is left out"
           : "no longer throttled",
       ];
     case "opened": {

@@ -28,6 +28,7 @@ export class ClientPings {
   #waiting: SentPing[] = [];
   #lastRoundTripMs: number | undefined;
   #hasPinged = false;
+  #isStopped = false;
   #nextMs = Infinity;
 
   constructor(times: PingTimes) {
@@ -46,7 +47,8 @@ export class ClientPings {
 
   get #lateMs(): number {
     const [oldest] = this.#waiting;
-    return oldest === undefined ? Infinity : oldest.sentMs + this.#times.pongTimeoutMs;
+    if (oldest === undefined || this.#isStopped) return Infinity;
+    return oldest.sentMs + this.#times.pongTimeoutMs;
   }
 
   /** The session is open. */
@@ -54,9 +56,9 @@ export class ClientPings {
     this.#nextMs = nowMs + this.#times.firstPingMs;
   }
 
-  /** No more pings, and no more answers to wait for. */
+  /** No more pings. Those that are out may still be answered, and are not late a second time. */
   stop(): void {
-    this.#waiting = [];
+    this.#isStopped = true;
     this.#nextMs = Infinity;
   }
 

@@ -251,8 +251,8 @@ export class ClientSession {
   }
 
   /** We did not read for so long: what the server sent meanwhile comes at once. */
-  forgivePace(heldBackMs: number, nowMs: number): void {
-    this.#pace.forgive(heldBackMs, nowMs);
+  forgivePace(heldBackMs: number): void {
+    this.#pace.forgive(heldBackMs);
   }
 
   /** The time of {@link ClientSession.deadlineMs} has come; harmless at any other time. */

@@ -22,6 +22,8 @@ const NAMES = { event: "events", audio: "audio frames" } as const;
 export class ServerPace {
   readonly #limits: ServerPaceLimits;
   #buckets: Readonly<Record<"event" | "audio", TokenBucket>> | undefined;
+  /** What may come beside the buckets, because it was held back. */
+  readonly #forgiven = { event: 0, audio: 0 };
   #mutedUntilMs = -Infinity;
 
   constructor(limits: ServerPaceLimits) {
@@ -35,23 +37,24 @@ export class ServerPace {
    * than `retryAfterMs` ago.
    */
   count(kind: "event" | "audio", nowMs: number): string | undefined {
-    this.#buckets ??= this.#fill(nowMs, 0);
-    if (this.#buckets[kind].tryTake(nowMs) || nowMs < this.#mutedUntilMs) return undefined;
-    this.#mutedUntilMs = nowMs + this.#limits.retryAfterMs;
-    const { perSecond } =
-      this.#limits[kind === "event" ? "receivedEventRate" : "receivedAudioRate"];
-    return `More than ${perSecond} ${NAMES[kind]} a second`;
+    const { receivedEventRate: event, receivedAudioRate: audio, retryAfterMs } = this.#limits;
+    this.#buckets ??= {
+      event: new TokenBucket(event, nowMs),
+      audio: new TokenBucket(audio, nowMs),
+    };
+    if (this.#buckets[kind].tryTake(nowMs)) return undefined;
+    if (this.#forgiven[kind] >= 1) {
+      this.#forgiven[kind]--;
+      return undefined;
+    }
+    if (nowMs < this.#mutedUntilMs) return undefined;
+    this.#mutedUntilMs = nowMs + retryAfterMs;
+    return `More than ${{ event, audio }[kind].perSecond} ${NAMES[kind]} a second`;
   }
 
   /** The client did not read for so long: what was sent meanwhile comes at once. */
-  forgive(heldBackMs: number, nowMs: number): void {
-    this.#buckets = this.#fill(nowMs, heldBackMs);
-  }
-
-  #fill(nowMs: number, heldBackMs: number): Readonly<Record<"event" | "audio", TokenBucket>> {
-    const bucket = ({ perSecond, burst }: TokenBucketOptions) =>
-      new TokenBucket({ perSecond, burst: burst + perSecond * heldBackMs / 1000 }, nowMs);
-    const { receivedEventRate, receivedAudioRate } = this.#limits;
-    return { event: bucket(receivedEventRate), audio: bucket(receivedAudioRate) };
+  forgive(heldBackMs: number): void {
+    this.#forgiven.event += this.#limits.receivedEventRate.perSecond * heldBackMs / 1000;
+    this.#forgiven.audio += this.#limits.receivedAudioRate.perSecond * heldBackMs / 1000;
   }
 }

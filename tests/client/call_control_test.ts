@@ -123,6 +123,61 @@ Deno.test("control: its own pause, and its language, outlive a retry", async () 
   assertEquals([outcome.failure, outcome.attempts], [undefined, 2]);
 });
 
+Deno.test("control: its own pause outlives an attempt that opens no session", async () => {
+  await using server = new ScriptedServer((peer, message) => {
+    if (server.peers.length === 2 && message.type === "open") {
+      peer.say("disconnect", { reason: "error" });
+    } else peer.answer(message);
+  });
+  const call = startCall(server.url, { seconds: 60, speed: 1, maxRetries: 2 });
+  await opened(call);
+  call.control.pause();
+  call.control.drop();
+  await until(() => server.peers[2]?.types.includes("paused"), "paused");
+  assertEquals(server.peers[2]?.types, ["open", "paused"]);
+  call.control.close();
+  const outcome = await call.outcome;
+  assertEquals([outcome.failure, outcome.attempts], [undefined, 3]);
+});
+
+Deno.test("control: a call can be steered until its last frame is said", async () => {
+  await using server = new ScriptedServer();
+  const call = startCall(server.url, { seconds: 2, speed: 1, frameSamples: 16_000, channels: 1 });
+  await until(() => server.peers[0]?.frames.length === 1, "the only frame");
+  assertEquals(call.control.update("es"), true);
+  assertEquals((await call.outcome).failure, undefined);
+  assertEquals(typesOf(call, "client"), ["open", "update", "close"]);
+});
+
+Deno.test("control: once the session is closed, nothing is possible, nor changes how it ended", async () => {
+  await using server = new ScriptedServer();
+  const possible: boolean[] = [];
+  const call = startCall(server.url, {
+    onEvent(event) {
+      if (event.type !== "closed") return;
+      queueMicrotask(() => {
+        const { control } = call;
+        possible.push(control.drop(), control.reset(), control.stall(1), control.close());
+      });
+    },
+  });
+  assertEquals((await call.outcome).failure, undefined);
+  assertEquals(possible, [false, false, false, false]);
+});
+
+Deno.test("control: who ends the call does not wait for the end of a stall", async () => {
+  await using server = new ScriptedServer();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const call = startCall(server.url, { seconds: 600, speed: 1, signal });
+  await opened(call);
+  assertEquals(call.control.stall(300), true);
+  controller.abort();
+  const outcome = await call.outcome;
+  assertEquals([outcome.failure, outcome.violations], [undefined, []]);
+  assertEquals(server.peer.types.at(-1), "close");
+});
+
 for (const how of ["drop", "reset"] as const) {
   Deno.test(`control: a ${how} without retries is a loss of the connection, as asked for`, async () => {
     await using server = new ScriptedServer();

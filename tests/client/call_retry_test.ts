@@ -26,6 +26,17 @@ Deno.test("call command: a call that is tried again is told of, and is good in t
   ]);
 });
 
+Deno.test("call command: a server that ends every attempt by disconnect with error fails the call", async () => {
+  await using scripted = new ScriptedServer((peer, message) => {
+    if (message.type === "open") peer.say("disconnect", { reason: "error", info: "Out of order" });
+    if (message.type === "close") peer.say("closed");
+  });
+  const { code, stdout } = await run(to(scripted, "--duration", "3", "--retries", "1"));
+  assertEquals(code, 1, stdout);
+  assertMatch(stdout, /^Failed: The server ended the session by "disconnect" with "error"$/m);
+  assertEquals(scripted.peers.length, 2);
+});
+
 Deno.test("call command: --retries 0 tries once", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = new URL(`ws://127.0.0.1:${listener.addr.port}/`);

@@ -32,6 +32,8 @@ Deno.test("live audio: without history the clock starts when the session opens",
   assertEquals(take(audio, 6000), [800, 800, 800, 800, 800, 800]);
   assert(audio.isOver);
   assertEquals(audio.nextFrame(9000), 0);
+  // The last frame is sent when it begins; the call ends when it does.
+  assertEquals(audio.dueMs, 6000);
 });
 
 Deno.test("live audio: the last frame is shorter, and the speed is that of the clock", () => {

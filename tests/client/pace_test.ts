@@ -44,6 +44,18 @@ Deno.test("pace: events that are too many are answered by one 429, handed on, an
   assertEquals(server.peer.message("close")?.serverseq, 81);
 });
 
+Deno.test("pace: a call that is faster than real time has as many more events", async () => {
+  await using server = new ScriptedServer((peer, message) => {
+    peer.answer(message);
+    if (message.type !== "open") return;
+    for (let n = 0; n < 80; n++) peer.say("event", { entities: [{ type: "note", data: n }] });
+  });
+  const call = startCall(server.url, { seconds: 20, speed: 10 });
+  const outcome = await call.outcome;
+  assertEquals([outcome.failure, outcome.violations], [undefined, []]);
+  assertEquals(eventsOf(call, "event").length, 80);
+});
+
 Deno.test("pace: a server that does not answer ping is told 408, and left at once", async () => {
   await using server = new ScriptedServer((peer, message) => {
     if (message.type !== "ping") peer.answer(message);

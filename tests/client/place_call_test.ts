@@ -448,13 +448,13 @@ Deno.test("place call: media that was not offered is a failure", async () => {
   assertEquals(server.peer.frames, []);
 });
 
-Deno.test("place call: a server that refuses by disconnect gets close, and it counts as ended", async () => {
+Deno.test("place call: a server that refuses by disconnect gets close, and it is a failure", async () => {
   await using server = new ScriptedServer((peer, message) => {
     if (message.type === "open") peer.say("disconnect", { reason: "unauthorized", info: "no" });
     else peer.answer(message);
   });
   const outcome = await call(server.url, wavFile("PCMU", 2, someMulaw(8000)));
-  assertEquals(outcome.failure, undefined);
+  assertMatch(outcome.failure ?? "", /"unauthorized"/);
   assertEquals(server.peer.types, ["open", "close"]);
   assertEquals(server.peer.message("close")?.parameters, { reason: "disconnect" });
 });

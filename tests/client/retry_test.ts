@@ -1,6 +1,14 @@
 // When a call is tried again (protocol section 14), and when it is not.
-import { assert, assertEquals, assertGreater, assertLessOrEqual, assertMatch } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLessOrEqual,
+  assertMatch,
+  assertRejects,
+} from "@std/assert";
 import { backoffMs } from "../../lib/client/retry_rule.ts";
+import { CertificateAuthority } from "../helpers/certificates.ts";
 import { API_KEY, SECRET } from "../helpers/wire_client.ts";
 import { TestServer } from "../helpers/test_server.ts";
 import { type RawPeer, RawServer } from "./raw_server.ts";
@@ -141,8 +149,11 @@ const NOT_RETRIED: Readonly<
   },
   "a WebSocket that the server ends": { fail: goodbye, failure: /section 1\): .*1001/ },
   "disconnect with completed": { fail: disconnect("completed") },
-  "disconnect with unauthorized": { fail: disconnect("unauthorized") },
-  "disconnect with rejected": { fail: disconnect("rejected") },
+  "disconnect with unauthorized": {
+    fail: disconnect("unauthorized"),
+    failure: /^The server ended the session by "disconnect" with "unauthorized"$/,
+  },
+  "disconnect with rejected": { fail: disconnect("rejected"), failure: /with "rejected"$/ },
   "a closed that never comes": {
     async fail(peer) {
       await peer.openSession();
@@ -176,6 +187,20 @@ for (const [name, { fail, failure }] of Object.entries(NOT_RETRIED)) {
   });
 }
 
+Deno.test("retry: a certificate of nobody we know is not tried again, and the hint is about it", async () => {
+  const { cert, key } = await (await CertificateAuthority.create()).issue();
+  using listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key });
+  const handshake = (async () => {
+    using tls = await listener.accept();
+    await assertRejects(() => tls.handshake());
+  })();
+  const call = startCall(new URL(`wss://127.0.0.1:${listener.addr.port}/`), { maxRetries: 5 });
+  const outcome = await call.outcome;
+  assertMatch(outcome.failure ?? "", /Cannot connect.*certificate.*DENO_CERT/);
+  assertEquals(outcome.attempts, 1);
+  await handshake;
+});
+
 Deno.test("retry: without maxRetries, nothing is tried again", async () => {
   await using server = new RawServer((peer) => peer.openSession());
   const outcome = await startCall(server.url, { seconds: 60 }).outcome;
@@ -190,6 +215,15 @@ Deno.test("retry: five times at most, and the last failure is the outcome", asyn
   assertMatch(outcome.failure ?? "", /Cannot connect/);
   assertEquals([outcome.attempts, server.count], [6, 6]);
   assertEquals(eventsOf(call, "retry").map(({ attempt }) => attempt), [1, 2, 3, 4, 5]);
+});
+
+Deno.test("retry: if each ends by disconnect with error, and closed, that is the failure", async () => {
+  await using server = new RawServer(disconnect("error"));
+  for (const maxRetries of [0, 2]) {
+    const outcome = await startCall(server.url, { seconds: 60, speed: 1, maxRetries }).outcome;
+    assertMatch(outcome.failure ?? "", /^The server ended .*"disconnect" with "error"$/);
+    assertEquals([outcome.attempts, outcome.violations], [maxRetries + 1, []]);
+  }
 });
 
 Deno.test("retry: a late answer is told of, even if a retry made good for it", async () => {

@@ -159,8 +159,8 @@ Deno.test("pace: property: audio ahead by no more than the limit is taken, whate
       ahead = Math.max(0, ahead - waitMs * RATE / 1000);
       const isTaken = takes(pace, samples, nowMs);
       if (ahead + samples <= 5 * RATE) assert(isTaken, `${ahead} + ${samples} samples ahead`);
-      // A clock may be fast by a thousandth.
-      const slack = nowMs * RATE / 1e6 + 1;
+      // A clock may be fast by a thousandth, and a bucket may give an eighth more than it holds.
+      const slack = nowMs * RATE / 1e6 + 1 + 5 * RATE / 8;
       if (ahead + samples > 5 * RATE + slack) assert(!isTaken, `${ahead} + ${samples} ahead`);
       if (isTaken) ahead += samples;
     }

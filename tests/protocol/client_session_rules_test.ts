@@ -378,10 +378,16 @@ Deno.test("client rules: audio has a rate of its own", () => {
 
 Deno.test("client rules: what waited while the client did not read is not too much", () => {
   const server = open();
-  server.session.forgivePace(10_000, 0);
+  server.session.forgivePace(10_000);
   for (let i = 0; i < 130; i++) note(server);
   assertEquals(server.receive(), []);
   note(server);
+  server.receiveOne("error");
+  // Once: an hour later, 30 at once are the most again.
+  server.nowMs = 3_600_000;
+  for (let i = 0; i < 30; i++) note(server);
+  assertEquals(server.receive(), []);
+  for (let i = 0; i < 10; i++) note(server);
   server.receiveOne("error");
 });
 

@@ -563,6 +563,11 @@ Deno.test("client: a pong later than 5 s is a timeout", () => {
   server.session.tick(60_000);
   assertEquals(server.receive(), []);
   assertEquals(server.events(), []);
+  // It was late, which was told: that it comes at all is no fault.
+  server.send("pong", {}, { clientseq: 3 });
+  assertEquals(server.eventTypes(), ["pong"]);
+  server.send("pong", {}, { clientseq: 3 });
+  assertEquals(server.eventTypes(), ["violation"]);
 });
 
 Deno.test("client: a pong with another clientseq, or without a ping, is a fault", () => {

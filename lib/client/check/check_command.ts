@@ -3,14 +3,18 @@
  *
  * Imports its neighbours, and the configuration for its defaults.
  */
-import { parseArgs } from "node:util";
-import { CredentialsError } from "../../config/credentials.ts";
 import { describeFailure } from "../../config/describe_failure.ts";
 import { loadSettings } from "../../config/load_settings.ts";
-import { SettingsError } from "../../config/settings.ts";
 import { listenForStopSignals } from "../../config/stop_signals.ts";
 import { writeText } from "../../config/text_output.ts";
-import { isUuid } from "../../protocol/mod.ts";
+import {
+  parseOptions,
+  readNumber,
+  readOptional,
+  readUuid,
+  readWholeNumber,
+} from "../option_values.ts";
+import { runCommand } from "../run_command.ts";
 import {
   readServerOptions,
   SERVER_OPTIONS,
@@ -53,19 +57,15 @@ interface CommandOptions extends CheckOptions {
   readonly html: string | undefined;
 }
 
-type Values =
-  & Readonly<Partial<Record<string, string>>>
-  & {
-    readonly [name in "help" | "list" | "json"]?: boolean;
-  };
+type Values = ReturnType<typeof parse>["values"];
 
 /**
  * Runs the command.
  *
  * @returns The exit code.
  */
-export async function checkCommand(args: readonly string[]): Promise<number> {
-  try {
+export function checkCommand(args: readonly string[]): Promise<number> {
+  return runCommand(async () => {
     const { values, positionals } = parse(args);
     if (values.help) return say(`${HELP}\n`);
     if (values.list) return say(caseList(readCases(values.only)));
@@ -83,16 +83,7 @@ export async function checkCommand(args: readonly string[]): Promise<number> {
     const hasColor = Deno.stdout.isTerminal() && !Deno.noColor;
     say(options.json ? jsonReport(report) : textReport(report, hasColor));
     return isConforming(report) && !controller.signal.aborted ? 0 : 1;
-  } catch (error) {
-    if (
-      error instanceof UsageError || error instanceof SettingsError ||
-      error instanceof CredentialsError
-    ) {
-      writeText(Deno.stderr, `${error.message}\n`);
-      return 2;
-    }
-    throw error;
-  }
+  });
 }
 
 function say(text: string): 0 {
@@ -104,29 +95,24 @@ function jsonReport(report: CheckReport): string {
   return `${JSON.stringify({ ...report, summary: countVerdicts(report.results) }, null, 2)}\n`;
 }
 
-function parse(args: readonly string[]): { values: Values; positionals: readonly string[] } {
+function parse(args: readonly string[]) {
   const string = { type: "string" } as const;
   const boolean = { type: "boolean" } as const;
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        ...SERVER_OPTIONS,
-        "org": string,
-        "only": string,
-        "html": string,
-        "parallel": string,
-        "timeout-scale": string,
-        "list": boolean,
-        "json": boolean,
-        "help": boolean,
-      },
-    });
-    return { values: values as Values, positionals };
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : error}; see --help`);
-  }
+  return parseOptions({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...SERVER_OPTIONS,
+      "org": string,
+      "only": string,
+      "html": string,
+      "parallel": string,
+      "timeout-scale": string,
+      "list": boolean,
+      "json": boolean,
+      "help": boolean,
+    },
+  });
 }
 
 async function readOptions(
@@ -137,12 +123,16 @@ async function readOptions(
     throw new UsageError("Expected one address of a server; see --help");
   }
   readCases(values.only);
-  const { org: organizationId, html, key, secret } = values;
-  if (organizationId !== undefined && !isUuid(organizationId)) {
-    throw new UsageError("Expected a UUID after --org");
-  }
-  const parallel = readNumber(values.parallel, "--parallel", 1, MAX_PARALLEL, "whole ");
-  const timeoutScale = readNumber(values["timeout-scale"], "--timeout-scale", 1, MAX_TIMEOUT_SCALE);
+  const { html, key, secret } = values;
+  const organizationId = readOptional(values.org, (value) => readUuid("--org", value));
+  const parallel = readOptional(
+    values.parallel,
+    (value) => readWholeNumber("--parallel", value, 1, MAX_PARALLEL),
+  );
+  const timeoutScale = readOptional(
+    values["timeout-scale"],
+    (value) => readNumber("--timeout-scale", value, 1, MAX_TIMEOUT_SCALE),
+  );
   const url = address ?? values.url;
   const server = await readServerOptions({ url, key, secret }, await loadSettings());
   // Now: nobody wants to learn it when all is done.
@@ -162,22 +152,6 @@ function readCases(only: string | undefined) {
   const cases = selectCases(only);
   if (cases.length === 0) throw new UsageError(`No case is called ${only}; --list tells them all`);
   return cases;
-}
-
-function readNumber(
-  text: string | undefined,
-  option: string,
-  min: number,
-  max: number,
-  kind: "whole " | "" = "",
-): number | undefined {
-  if (text === undefined) return undefined;
-  const number = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
-  const isRight = number >= min && number <= max && (kind === "" || Number.isInteger(number));
-  if (!isRight) {
-    throw new UsageError(`Expected a ${kind}number from ${min} to ${max} after ${option}`);
-  }
-  return number;
 }
 
 async function writeFile(path: string, text: string): Promise<void> {

@@ -3,12 +3,9 @@
  *
  * Imports its neighbours, and the configuration.
  */
-import { WavFormatError } from "../../audio/mod.ts";
-import { CredentialsError } from "../../config/credentials.ts";
-import { SettingsError } from "../../config/settings.ts";
 import { listenForStopSignals } from "../../config/stop_signals.ts";
 import { escapeControls, writeText } from "../../config/text_output.ts";
-import { UsageError } from "../server_options.ts";
+import { runCommand } from "../run_command.ts";
 import { LiveLine } from "./live_line.ts";
 import { HELP, type LoadCommandOptions, readLoadOptions } from "./load_options.ts";
 import { reportLines } from "./load_report.ts";
@@ -19,25 +16,16 @@ import { runLoad } from "./run_load.ts";
  *
  * @returns The exit code.
  */
-export async function loadCommand(args: readonly string[]): Promise<number> {
-  let options: LoadCommandOptions | undefined;
-  try {
-    options = await readLoadOptions(args);
-  } catch (error) {
-    if (
-      error instanceof UsageError || error instanceof WavFormatError ||
-      error instanceof SettingsError || error instanceof CredentialsError
-    ) {
-      writeText(Deno.stderr, `${error.message}\n`);
-      return 2;
-    }
-    throw error;
-  }
-  if (options === undefined) {
+export function loadCommand(args: readonly string[]): Promise<number> {
+  return runCommand(async () => {
+    const options = await readLoadOptions(args);
+    if (options !== undefined) return await measure(options);
     writeText(Deno.stdout, `${HELP}\n`);
     return 0;
-  }
-  const { load, isJson } = options;
+  });
+}
+
+async function measure({ load, isJson }: LoadCommandOptions): Promise<number> {
   const controller = new AbortController();
   const live = new LiveLine(isJson ? Deno.stderr : Deno.stdout);
   listenForStopSignals(() => {

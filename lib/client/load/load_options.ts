@@ -4,10 +4,17 @@
  * Imports its neighbours, and the settings for their defaults.
  */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { describeFailure } from "../../config/describe_failure.ts";
 import { loadSettings } from "../../config/load_settings.ts";
 import { CallAudio } from "../call_audio.ts";
+import {
+  parseOptions,
+  readNumber,
+  readOptional,
+  readWav,
+  readWholeNumber,
+  readWord,
+} from "../option_values.ts";
 import {
   readServerOptions,
   SERVER_OPTIONS,
@@ -72,7 +79,6 @@ export async function readLoadOptions(
 ): Promise<LoadCommandOptions | undefined> {
   const values = parse(args);
   if (values.help === true) return undefined;
-  const sessions = number(values.sessions, "--sessions", 1, 50_000, true) ?? 100;
   const faults = {
     drop: percent(values.drop, "--drop"),
     stall: percent(values.stall, "--stall"),
@@ -81,21 +87,21 @@ export async function readLoadOptions(
   if (faults.drop + faults.stall + faults.reset > 100) {
     throw new UsageError("Expected at most 100 % for --drop, --stall and --reset together");
   }
-  const channels = values.channels ?? "both";
-  if (channels !== "both" && channels !== "external") {
-    throw new UsageError("Expected both or external after --channels");
-  }
-  const pingSeconds = number(values["ping-interval"], "--ping-interval", 0.1, 60);
+  const reader = (read: typeof readNumber) => (name: TextOption, min: number, max: number) =>
+    readOptional(values[name], (value) => read(`--${name}`, value, min, max));
+  const number = reader(readNumber);
+  const whole = reader(readWholeNumber);
+  const pingSeconds = number("ping-interval", 0.1, 60);
   const load = {
-    sessions,
-    ratePerSecond: number(values.rate, "--rate", 0.01, 10_000),
-    frameMs: number(values["frame-ms"], "--frame-ms", 20, 1000, true),
-    durationSeconds: number(values.duration, "--duration", 0.1, 86_400) ?? 30,
-    holdSeconds: number(values.hold, "--hold", 0, 604_800),
+    sessions: whole("sessions", 1, 50_000) ?? 100,
+    ratePerSecond: number("rate", 0.01, 10_000),
+    frameMs: whole("frame-ms", 20, 1000),
+    durationSeconds: number("duration", 0.1, 86_400) ?? 30,
+    holdSeconds: number("hold", 0, 604_800),
     pingIntervalMs: pingSeconds === undefined ? undefined : pingSeconds * 1000,
-    channels,
+    channels: readWord("--channels", values.channels ?? "both", ["both", "external"]),
     faults,
-    seed: number(values.seed, "--seed", 0, 2 ** 32 - 1, true),
+    seed: whole("seed", 0, 2 ** 32 - 1),
     serverPid: await readPid(values.pid),
     verifyFolder: await readFolder(values.verify),
     audio: await readAudio(values.wav),
@@ -105,61 +111,41 @@ export async function readLoadOptions(
 }
 
 type Values = ReturnType<typeof parse>;
+type TextOption = Exclude<keyof Values, "json" | "help">;
 
 function parse(args: readonly string[]) {
   const string = { type: "string" } as const;
   const boolean = { type: "boolean" } as const;
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        ...SERVER_OPTIONS,
-        sessions: string,
-        rate: string,
-        duration: string,
-        hold: string,
-        "frame-ms": string,
-        "ping-interval": string,
-        wav: string,
-        channels: string,
-        pid: string,
-        verify: string,
-        drop: string,
-        stall: string,
-        reset: string,
-        seed: string,
-        json: boolean,
-        help: boolean,
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : error}; see --help`);
-  }
-}
-
-function number(
-  text: string | undefined,
-  name: string,
-  min: number,
-  max: number,
-  isWhole = false,
-): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  const isNumber = (isWhole ? /^\d{1,10}$/ : /^\d{1,10}(\.\d{1,10})?$/).test(text);
-  if (!isNumber || value < min || value > max) {
-    const kind = isWhole ? "a whole number" : "a number";
-    throw new UsageError(`Expected ${kind} from ${min} to ${max} after ${name}`);
-  }
-  return value;
+  return parseOptions({
+    args: [...args],
+    options: {
+      ...SERVER_OPTIONS,
+      sessions: string,
+      rate: string,
+      duration: string,
+      hold: string,
+      "frame-ms": string,
+      "ping-interval": string,
+      wav: string,
+      channels: string,
+      pid: string,
+      verify: string,
+      drop: string,
+      stall: string,
+      reset: string,
+      seed: string,
+      json: boolean,
+      help: boolean,
+    },
+  }).values;
 }
 
 function percent(text: Values["drop"], name: string): number {
-  return number(text?.replace(/%$/, ""), name, 0, 100) ?? 0;
+  return readNumber(name, text?.replace(/%$/, "") ?? "0", 0, 100);
 }
 
 async function readPid(text: Values["pid"]): Promise<number | undefined> {
-  const pid = number(text, "--pid", 1, 2 ** 31, true);
+  const pid = readOptional(text, (value) => readWholeNumber("--pid", value, 1, 2 ** 31));
   if (pid === undefined) return undefined;
   if (Deno.build.os !== "linux") {
     throw new UsageError("--pid needs Linux: memory and CPU of a process are read from /proc");
@@ -191,15 +177,7 @@ async function readAudio(path: Values["wav"]): Promise<CallAudio> {
       await Deno.readFile(join(folder, ...DEFAULT_WAV)).catch(() => undefined);
     return bytes ? CallAudio.fromWav(bytes) : sweepingTone();
   }
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (error) {
-    throw new UsageError(
-      `Expected the path of a WAV file after --wav, got ${path} (${describeFailure(error)})`,
-    );
-  }
-  const audio = CallAudio.fromWav(bytes);
+  const audio = await readWav("--wav", path);
   if (audio.samples < 1) throw new UsageError(`Expected some audio in ${path}`);
   return audio;
 }

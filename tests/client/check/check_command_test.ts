@@ -142,7 +142,7 @@ const WRONG: readonly [args: readonly string[], message: RegExp][] = [
   [[ADDRESS, "--secret", SECRET], /--key together/],
   [[ADDRESS, "--key", "k", "--secret", "?"], /base64/],
   [[ADDRESS], /No API key/],
-  [[ADDRESS, ...SIGNED, "--org", "ours"], /UUID after --org/],
+  [[ADDRESS, ...SIGNED, "--org", "ours"], /UUID such as .* after --org/],
   [[ADDRESS, ...SIGNED, "--only", "nothing"], /No case is called nothing.*--list/],
   [[ADDRESS, ...SIGNED, "--only", ","], /No case is called/],
   [[ADDRESS, ...SIGNED, "--parallel", "0"], /whole number from 1 to 64/],

@@ -215,7 +215,7 @@ Deno.test("load: wrong options end with 2, and say what is right", async () => {
     [/after --pid/, "--pid", isLinux ? "2147483647" : "1"],
     [/folder of recordings after --verify.*not found/, "--verify", folder.join("none")],
     [/folder of recordings after --verify.*is a file/, "--verify", file],
-    [/path of a WAV file after --wav/, "--wav", folder.join("none.wav")],
+    [/path of a file after --wav/, "--wav", folder.join("none.wav")],
     [/WAV/, "--wav", file],
     [/ws:\/\/127\.0\.0\.1:8000/, "--url", "http://127.0.0.1/"],
     [/--key together with --secret/, "--secret", SECRET],

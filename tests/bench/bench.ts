@@ -24,6 +24,9 @@ const PARTS: Readonly<Record<string, readonly Run[]>> = {
   ],
   upgrades: [{ script: "upgrades.ts", core: CLIENT_CORE }],
   flood: [{ script: "flood.ts", core: CLIENT_CORE }],
+  cost: [{ script: "cost.ts", core: CLIENT_CORE }],
+  stall: [{ script: "stall.ts", core: CLIENT_CORE }],
+  capacity: [{ script: "capacity.ts", core: CLIENT_CORE }],
 };
 
 async function runScript({ script, core }: Run): Promise<boolean> {

@@ -11,13 +11,15 @@ import { median } from "./distribution.ts";
 import { ServerProcess } from "./server_process.ts";
 import { printLine, printTable } from "./table.ts";
 
-const [callsText = "1000", secondsText = "20", roundsText = "4"] = Deno.args;
-const CALLS = Number(callsText);
-const ROUND_SECONDS = Number(secondsText);
-const ROUNDS = Number(roundsText);
+const CALLS = 1_000;
+const ROUND_SECONDS = 20;
+const ROUNDS = 3;
 /** Genesys Cloud's time between pings. */
 const PING_MS = 5_000;
-const WARM_UP_SECONDS = 8;
+/** From the opening of the calls of a round. */
+const SETTLE_SECONDS = 8;
+/** So many pings as come in minutes of calls: until then V8 has not compiled all that they need. */
+const WARM_UP = { calls: 300, pingMs: 100, seconds: 12 };
 
 interface Round extends CallsReport {
   /** Seconds of CPU time of a minute of a call. */
@@ -30,7 +32,7 @@ interface Round extends CallsReport {
 
 async function measure(server: ServerProcess, idleRss: number): Promise<Round> {
   await using calls = await CallsRunner.start(server.url, CALLS, PING_MS);
-  await delay(WARM_UP_SECONDS * 1000);
+  await delay(SETTLE_SECONDS * 1000);
   await calls.report();
   const before = await server.usage();
   const startMs = performance.now();
@@ -46,15 +48,29 @@ async function measure(server: ServerProcess, idleRss: number): Promise<Round> {
   };
 }
 
+async function warmUp(server: ServerProcess): Promise<void> {
+  await using _calls = await CallsRunner.start(server.url, WARM_UP.calls, WARM_UP.pingMs);
+  await delay(WARM_UP.seconds * 1000);
+}
+
 await using folder = await TemporaryFolder.make();
 const options = { folder: folder.path, core: SERVER_CORE };
-await using ours = await ServerProcess.ours(options);
 await using bare = await ServerProcess.bare(options);
-const servers = [{ name: "server", process: ours }, { name: "bare server", process: bare }];
-const rounds = await Promise.all(servers.map(async ({ name, process }) => {
+await using protocol = await ServerProcess.partial("protocol", options);
+await using recorder = await ServerProcess.partial("recorder", options);
+await using ours = await ServerProcess.ours(options);
+const servers = [
+  { name: "bare server", process: bare },
+  { name: "the protocol, without an app", process: protocol },
+  { name: "and the recorder, writing nowhere", process: recorder },
+  { name: "server: and the disk", process: ours },
+];
+const rounds: { name: string; process: ServerProcess; idleRss: number; all: Round[] }[] = [];
+for (const { name, process } of servers) {
+  await warmUp(process);
   const { rss: idleRss } = await process.usage();
-  return { name, process, idleRss, all: [] as Round[] };
-}));
+  rounds.push({ name, process, idleRss, all: [] });
+}
 for (let round = 0; round < ROUNDS; round++) {
   for (const { process, idleRss, all } of rounds) all.push(await measure(process, idleRss));
 }
@@ -85,7 +101,11 @@ printTable(
     ])
   ),
 );
-const [oursCpu = NaN, bareCpu = NaN] = rounds.map(({ all }) =>
+const [bareCpu = NaN, ...others] = rounds.map(({ all }) =>
   median(all.map(({ cpuPerMinute }) => cpuPerMinute))
 );
-printLine(`\nThe server takes ${(oursCpu / bareCpu).toFixed(2)} times the CPU of the bare server.`);
+printLine();
+for (const [index, cpu] of others.entries()) {
+  const times = (cpu / bareCpu).toFixed(2);
+  printLine(`- ${rounds[index + 1]?.name}: ${times} times the CPU of the bare server (medians)`);
+}

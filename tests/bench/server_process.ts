@@ -56,12 +56,29 @@ export class ServerProcess implements AsyncDisposable {
     return await ServerProcess.#start(command, { ...options, env }, listening, ENDPOINT);
   }
 
+  /** Our server with a part of what it does (partial_server.ts). */
+  static async partial(
+    part: "protocol" | "recorder",
+    options: ServerProcessOptions,
+  ): Promise<ServerProcess> {
+    return await ServerProcess.#script(["partial_server.ts", part], options, ENDPOINT);
+  }
+
   /** The baseline. */
   static async bare(options: ServerProcessOptions): Promise<ServerProcess> {
-    const script = join(ROOT, "tests/bench/bare_server.ts");
+    return await ServerProcess.#script(["bare_server.ts"], options, "/");
+  }
+
+  /** Starts a script of this folder that prints its port. */
+  static async #script(
+    [script, ...args]: readonly [script: string, ...args: string[]],
+    options: ServerProcessOptions,
+    path: string,
+  ): Promise<ServerProcess> {
     const flags = ["--no-prompt", "--allow-net=127.0.0.1"];
-    const command = [Deno.execPath(), "run", ...flags, script] as const;
-    return await ServerProcess.#start(command, options, /^(\d+)\n/, "/");
+    const file = join(ROOT, "tests/bench", script);
+    const command = [Deno.execPath(), "run", ...flags, file, ...args] as const;
+    return await ServerProcess.#start(command, options, /^(\d+)\n/m, path);
   }
 
   /** Starts a program, and waits until its output matches; the first group is its port. */

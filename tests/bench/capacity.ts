@@ -2,7 +2,7 @@
  * Many recorded calls at a time, by `deno task load`: latencies, exactness of every recording, and
  * the server's CPU and memory over time. Linux only.
  *
- * Arguments: the seconds of the first and of the second load, if not as long as they should be.
+ * Arguments: other loads, each as `calls:seconds`.
  */
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -14,7 +14,7 @@ import { ServerProcess } from "./server_process.ts";
 import { printLine, printTable } from "./table.ts";
 
 const CALLS_PER_SECOND = 200;
-const LOADS = [{ calls: 1_000, seconds: 600 }, { calls: 4_000, seconds: 60 }];
+const LOADS = ["1000:600", "4000:60"];
 /** Of the readings of the server's memory; ten for a load. */
 const READINGS = 10;
 
@@ -72,8 +72,9 @@ async function measure(calls: number, seconds: number): Promise<Run> {
 }
 
 const runs: Run[] = [];
-for (const [index, { calls, seconds }] of LOADS.entries()) {
-  runs.push(await measure(calls, Number(Deno.args[index] ?? seconds)));
+for (const load of Deno.args.length > 0 ? Deno.args : LOADS) {
+  const [calls = NaN, seconds = NaN] = load.split(":").map(Number);
+  runs.push(await measure(calls, seconds));
 }
 const ms = (value: number | null | undefined) => value?.toFixed(1) ?? "none";
 printTable(

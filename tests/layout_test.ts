@@ -160,7 +160,7 @@ interface Graph {
 /** What a module and all that it needs import, as Deno sees it. */
 async function importsOf(path: string): Promise<{ edges: Edge[]; files: string[] }> {
   await using program = new Program({
-    args: ["info", "--json", "--no-lock", "--config", `${ROOT}/deno.json`, path],
+    args: ["info", "--json", "--config", `${ROOT}/deno.json`, path],
     cwd: ROOT,
   });
   const { code, stdout, stderr } = await program.ended(60_000);

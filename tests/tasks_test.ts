@@ -214,12 +214,13 @@ Deno.test("tasks: demo works beside a server, with configured keys and a relativ
 Deno.test("tasks: a demo that cannot find its call says so, without a stack, and fails", async () => {
   // As a compiled binary would, which has nothing of tests/.
   await using folder = await TemporaryFolder.make();
-  for (const path of ["main.ts", "deno.json", ...(await filesBelow(`${ROOT}/lib`)).map(inLib)]) {
+  const sources = (await filesBelow(`${ROOT}/lib`)).map(inLib);
+  for (const path of ["main.ts", "deno.json", "deno.lock", ...sources]) {
     await Deno.mkdir(dirname(folder.join(path)), { recursive: true });
     await Deno.copyFile(`${ROOT}/${path}`, folder.join(path));
   }
   await using demo = new Program({
-    args: ["run", "--no-lock", ...taskFlags("demo"), "main.ts", "demo"],
+    args: ["run", ...taskFlags("demo"), "main.ts", "demo"],
     cwd: folder.path,
   });
   const { code, output } = await demo.ended(10_000);

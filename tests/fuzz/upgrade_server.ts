@@ -5,7 +5,7 @@
 import { assertEquals } from "@std/assert";
 import { configure, reset } from "@logtape/logtape";
 import type { App } from "../../lib/app/app.ts";
-import type { RecordingStore } from "../../lib/storage/mod.ts";
+import { NOWHERE } from "../helpers/nowhere_store.ts";
 import { until } from "../helpers/deadline.ts";
 import { rawRequest } from "../helpers/raw_socket.ts";
 import { TestServer } from "../helpers/test_server.ts";
@@ -13,20 +13,6 @@ import type { WireClient } from "../helpers/wire_client.ts";
 
 /** Then the bystander makes room for another: sessions have rates, which are not the point. */
 const MAX_PINGS = 200;
-
-/** A recorder writes here; a disk would be full of it soon. */
-const NOWHERE: RecordingStore = {
-  create: (_, sessionId) =>
-    Promise.resolve({
-      location: sessionId,
-      writeAudio: () => Promise.resolve(),
-      finishAudio: () => Promise.resolve(),
-      writeMessages: () => Promise.resolve(),
-      writeMetadata: () => Promise.resolve(),
-      hurry: () => {},
-      close: () => {},
-    }),
-};
 
 /** Does as callers say, so that more than the protocol's own answers are sent. */
 const OBEDIENT: App = {

@@ -22,7 +22,7 @@ export interface ConnectionRequest {
 }
 
 /** How long a signature is valid. */
-const LIFETIME_SECONDS = 10;
+export const SIGNATURE_LIFETIME_SECONDS = 10;
 
 /**
  * Makes the headers.
@@ -52,7 +52,7 @@ export async function connectionHeaders(
     secret: clientSecret,
     nonce: crypto.getRandomValues(new Uint8Array(16)).toBase64(),
     created: nowSeconds,
-    expires: nowSeconds + LIFETIME_SECONDS,
+    expires: nowSeconds + SIGNATURE_LIFETIME_SECONDS,
   });
   return { ...headers, ...signature };
 }

@@ -2,9 +2,13 @@
  * The connection requests of the checker: a proper one, and whatever a case changes about it
  * (protocol sections 2 and 3).
  *
- * Imports its neighbours.
+ * Imports its neighbours and the protocol.
  */
-import { requestSignature, type SignatureParameter, usualParameters } from "./request_signature.ts";
+import { requiredComponents, signParameters } from "../../protocol/mod.ts";
+import { SIGNATURE_LIFETIME_SECONDS } from "../connection_request.ts";
+
+/** A value of a signature's parameter. */
+export type SignatureParameter = string | number;
 
 /** Whom the checker asks, and as whom. */
 export interface CheckTarget {
@@ -74,22 +78,40 @@ export async function checkRequest(
     "Audiohook-Retry-Attempt": "0",
     "X-API-KEY": apiKey,
   });
-  const { signedHeaders = unchanged, signedUrl = url, components, parameters } = changes;
+  const { signedHeaders = unchanged, signedUrl = url, parameters } = changes;
+  const { components = requiredComponents } = changes;
   if (clientSecret.length === 0) {
     return { url, organizationId, sessionId, headers: signedHeaders(headers) };
   }
   const usual = usualParameters(apiKey, nowSeconds);
   const lookup = new globalThis.Headers(headers);
-  const signature = await requestSignature({
+  const signed = {
     requestTarget: signedUrl.pathname + signedUrl.search,
     authority: signedUrl.host,
-    header: (name) => lookup.get(name),
-  }, { secret: clientSecret, components, parameters: parameters?.(usual) ?? usual });
+    header: (name: string) => lookup.get(name),
+  };
+  // Whatever is asked for is signed properly, so that a refusal has one reason only.
+  const chosen = new Map(Object.entries(parameters?.(usual) ?? usual));
+  const signature = await signParameters(signed, clientSecret, components, chosen);
   return {
     url,
     organizationId,
     sessionId,
     headers: signedHeaders({ ...headers, ...signature }),
+  };
+}
+
+/** The parameters of a proper signature. */
+function usualParameters(
+  apiKey: string,
+  nowSeconds: number,
+): Record<string, SignatureParameter> {
+  return {
+    keyid: apiKey,
+    nonce: crypto.getRandomValues(new Uint8Array(16)).toBase64(),
+    alg: "hmac-sha256",
+    created: nowSeconds,
+    expires: nowSeconds + SIGNATURE_LIFETIME_SECONDS,
   };
 }
 

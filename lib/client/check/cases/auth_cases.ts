@@ -5,8 +5,7 @@
  */
 import { requiredComponents } from "../../../protocol/mod.ts";
 import { type CheckCase, fail, skip } from "../check_case.ts";
-import type { Headers, RequestChanges } from "../check_request.ts";
-import type { SignatureParameter } from "../request_signature.ts";
+import type { Headers, RequestChanges, SignatureParameter } from "../check_request.ts";
 
 type Parameters = Readonly<Record<string, SignatureParameter>>;
 

@@ -16,6 +16,7 @@ interface Run {
 
 /** The parts by their names, in their order. */
 const PARTS: Readonly<Record<string, readonly Run[]>> = {
+  machine: [{ script: "machine.ts" }],
   micro: [{ script: "micro.ts", core: SERVER_CORE }],
   latency: [{ script: "latency.ts" }],
   verification: [

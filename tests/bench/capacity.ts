@@ -1,6 +1,7 @@
 /**
  * Many recorded calls at a time, by `deno task load`: latencies, exactness of every recording, and
- * the server's CPU and memory over time. Linux only.
+ * the server's CPU and memory over time; and what the same number of calls is to a bare WebSocket
+ * server, which records nothing. Linux only.
  *
  * Arguments: other loads, each as `calls:seconds`.
  */
@@ -9,14 +10,19 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { LoadResult } from "../../lib/client/load/load_result.ts";
 import { ROOT, taskFlags, TemporaryFolder } from "../helpers/program.ts";
 import { API_KEY, SECRET } from "../helpers/wire_client.ts";
+import { CallsRunner } from "./calls_runner.ts";
 import { CLIENT_CORE, onCore, SERVER_CORE } from "./cores.ts";
 import { ServerProcess } from "./server_process.ts";
 import { printLine, printTable } from "./table.ts";
 
 const CALLS_PER_SECOND = 200;
-const LOADS = ["1000:600", "4000:60"];
+const LOADS = ["1000:600", "2000:60", "3000:60", "4000:60"];
 /** Of the readings of the server's memory; ten for a load. */
 const READINGS = 10;
+/** Of the calls to the bare server. */
+const BARE_SECONDS = 20;
+const BARE_SETTLE_SECONDS = 10;
+const PING_MS = 5_000;
 
 interface Run {
   readonly calls: number;
@@ -69,6 +75,26 @@ async function measure(calls: number, seconds: number): Promise<Run> {
     rss.push((await server.usage()).rss);
   }
   return { calls, seconds, result: await result, rss };
+}
+
+/** The row of the bare server. */
+async function measureBare(calls: number): Promise<string[]> {
+  await using folder = await TemporaryFolder.make();
+  await using server = await ServerProcess.bare({ folder: folder.path, core: SERVER_CORE });
+  await using runner = await CallsRunner.start(server.url, calls, PING_MS);
+  await delay(BARE_SETTLE_SECONDS * 1000);
+  await runner.report();
+  const before = await server.usage();
+  const startMs = performance.now();
+  await delay(BARE_SECONDS * 1000);
+  const after = await server.usage();
+  const share = (after.cpuSeconds - before.cpuSeconds) * 1000 / (performance.now() - startMs);
+  const { medianMs, p99Ms, maxMs, lateP99Ms } = await runner.report();
+  return [
+    String(calls),
+    `${(share * 100).toFixed(0)} %`,
+    ...[medianMs, p99Ms, maxMs, lateP99Ms].map((ms) => ms.toFixed(1)),
+  ];
 }
 
 const runs: Run[] = [];
@@ -136,3 +162,10 @@ for (const { calls, rss, result } of runs) {
   printLine(`- ${calls} calls: MB of the server, idle ${idle}, then at each tenth: ${readings}`);
   for (const warning of result.warnings) printLine(`- ${calls} calls: ${warning}`);
 }
+const bareRows: string[][] = [];
+for (const { calls } of runs) bareRows.push(await measureBare(calls));
+printTable(
+  `The bare server with as many calls, ${BARE_SECONDS} s after all were connected, milliseconds`,
+  ["calls", "of its core", "text to answer, median", "p99", "max", "client late, p99"],
+  bareRows,
+);

@@ -1,6 +1,7 @@
 /**
  * What a recorded call costs: our server, recording to disk, against a bare WebSocket server that
- * does nothing with what it gets. The same calls for both, in one run, alternating. Linux only.
+ * does nothing with what it gets, and against one that only writes it. The same calls for all, in one
+ * run, alternating. Linux only.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { TemporaryFolder } from "../helpers/program.ts";
@@ -56,13 +57,17 @@ async function warmUp(server: ServerProcess): Promise<void> {
 await using folder = await TemporaryFolder.make();
 const options = { folder: folder.path, core: SERVER_CORE };
 await using bare = await ServerProcess.bare(options);
+await using overwriting = await ServerProcess.writing("overwrite", options);
+await using appending = await ServerProcess.writing("append", options);
 await using protocol = await ServerProcess.partial("protocol", options);
 await using recorder = await ServerProcess.partial("recorder", options);
 await using ours = await ServerProcess.ours(options);
 const servers = [
   { name: "bare server", process: bare },
-  { name: "the protocol, without an app", process: protocol },
-  { name: "and the recorder, writing nowhere", process: recorder },
+  { name: "bare server that writes over the same bytes", process: overwriting },
+  { name: "bare server that writes files", process: appending },
+  { name: "server: protocol, without an app", process: protocol },
+  { name: "server: and the recorder, writing nowhere", process: recorder },
   { name: "server: and the disk", process: ours },
 ];
 const rounds: { name: string; process: ServerProcess; idleRss: number; all: Round[] }[] = [];

@@ -69,13 +69,29 @@ export class ServerProcess implements AsyncDisposable {
     return await ServerProcess.#script(["bare_server.ts"], options, "/");
   }
 
+  /** The baseline, writing what it gets to files (bare_writing_server.ts). */
+  static async writing(
+    where: "append" | "overwrite",
+    options: ServerProcessOptions,
+  ): Promise<ServerProcess> {
+    const { folder } = options;
+    const flags = [`--allow-write=${folder}`];
+    return await ServerProcess.#script(
+      ["bare_writing_server.ts", folder, where],
+      options,
+      "/",
+      flags,
+    );
+  }
+
   /** Starts a script of this folder that prints its port. */
   static async #script(
     [script, ...args]: readonly [script: string, ...args: string[]],
     options: ServerProcessOptions,
     path: string,
+    moreFlags: readonly string[] = [],
   ): Promise<ServerProcess> {
-    const flags = ["--no-prompt", "--allow-net=127.0.0.1"];
+    const flags = ["--no-prompt", "--allow-net=127.0.0.1", ...moreFlags];
     const file = join(ROOT, "tests/bench", script);
     const command = [Deno.execPath(), "run", ...flags, file, ...args] as const;
     return await ServerProcess.#start(command, options, /^(\d+)\n/m, path);

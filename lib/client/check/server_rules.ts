@@ -129,24 +129,24 @@ export class ServerRules {
     const { version, id, seq, clientseq, parameters } = json;
     const name = JSON.stringify(type.slice(0, 40));
     if (version !== "2") {
-      this.#fault(`${name} has the version ${show(version)}; expected the text "2"`);
+      this.#fault(`${name} with the version ${show(version)}; expected the text "2"`);
     }
     if (typeof id !== "string" || !isUuid(id) || !sameUuid(id, this.#sessionId)) {
-      this.#fault(`${name} has the id ${show(id)}; expected that of the session`);
+      this.#fault(`${name} with the id ${show(id)}; expected that of the session`);
     }
     const expected = this.#seq + 1;
     if (seq !== expected) {
-      this.#fault(`${name} has the seq ${show(seq)}; expected ${expected}`);
+      this.#fault(`${name} with the seq ${show(seq)}; expected ${expected}`);
     }
     this.#seq = isCount(seq) ? seq : expected;
     if (!isCount(clientseq)) {
-      this.#fault(`${name} has the clientseq ${show(clientseq)}; expected a number`);
+      this.#fault(`${name} with the clientseq ${show(clientseq)}; expected a number`);
     } else {
       this.#acknowledgement(name, clientseq);
     }
     if (!isObject(parameters)) {
       const what = parameters === undefined ? "no parameters" : `parameters ${show(parameters)}`;
-      this.#fault(`${name} has ${what}; expected an object, even if it is empty`);
+      this.#fault(`${name} with ${what}; expected an object, even if it is empty`);
     }
     return {
       type,
@@ -159,10 +159,10 @@ export class ServerRules {
   #acknowledgement(name: string, clientseq: number): void {
     if (clientseq > this.#highestSentSeq) {
       this.#fault(
-        `${name} has the clientseq ${clientseq}, but only ${this.#highestSentSeq} were sent`,
+        `${name} with the clientseq ${clientseq}, but only ${this.#highestSentSeq} were sent`,
       );
     } else if (clientseq < this.#clientseq) {
-      this.#fault(`${name} has the clientseq ${clientseq}, after ${this.#clientseq}`);
+      this.#fault(`${name} with the clientseq ${clientseq}, after ${this.#clientseq}`);
     }
     this.#clientseq = Math.max(this.#clientseq, clientseq);
   }
@@ -200,7 +200,7 @@ export class ServerRules {
   #answers(type: string, clientseq: number, seq: number | undefined, what: string): void {
     if (seq === undefined) this.#fault(`"${type}" without "${what}"`);
     else if (clientseq < seq) {
-      this.#fault(`"${type}" has the clientseq ${clientseq}, but answers "${what}", seq ${seq}`);
+      this.#fault(`"${type}" with the clientseq ${clientseq}, which answers "${what}", seq ${seq}`);
     }
   }
 
@@ -208,7 +208,7 @@ export class ServerRules {
     const seq = this.#pingSeqs.shift();
     if (seq === undefined) this.#fault('"pong" without a "ping"');
     else if (clientseq !== seq) {
-      this.#fault(`"pong" has the clientseq ${clientseq}; expected the seq of the "ping", ${seq}`);
+      this.#fault(`"pong" with the clientseq ${clientseq}; expected the seq of the "ping", ${seq}`);
     }
   }
 
@@ -219,12 +219,12 @@ export class ServerRules {
     const schema = SERVER_PARAMETERS[type as ServerMessageType];
     const { error } = schema.safeParse(parameters);
     if (error !== undefined) {
-      this.#fault(`"${type}" has bad parameters: ${describeProblem(error)}`);
+      this.#fault(`"${type}" with bad parameters: ${describeProblem(error)}`);
     }
     if (type === "opened" && Array.isArray(parameters.media)) this.#selection(parameters.media);
     const { info } = parameters;
     if (typeof info === "string" && Object.values(PERSONAL).some((word) => info.includes(word))) {
-      this.#fault(`the info of "${type}" has personal data of the customer in it`);
+      this.#fault(`personal data of the customer in the info of "${type}"`);
     }
   }
 
@@ -242,7 +242,7 @@ export class ServerRules {
   #selection(media: readonly unknown[]): void {
     for (const one of media) {
       if (!this.#offers.some((offer) => canonical(offer) === canonical(one))) {
-        this.#fault(`"opened" selects media that was not offered: ${show(one)}`);
+        this.#fault(`"opened" with media that was not offered: ${show(one)}`);
       }
     }
     const [selected] = media;

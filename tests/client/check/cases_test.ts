@@ -67,8 +67,8 @@ const FAULTS: readonly [fields: object, fault: RegExp][] = [
   [{ type: "opened", parameters: { media: [] } }, /a second "opened"/],
   [{ type: "updated" }, /"updated" without an "update"/],
   [{ type: "closed" }, /"closed" without "close"/],
-  [{ type: "event", parameters: { entities: [] } }, /"event" has bad parameters: entities/],
-  [{ type: "disconnect", parameters: { reason: "tired" } }, /"disconnect" has bad parameters/],
+  [{ type: "event", parameters: { entities: [] } }, /"event" with bad parameters: entities/],
+  [{ type: "disconnect", parameters: { reason: "tired" } }, /"disconnect" with bad parameters/],
   [
     { type: "disconnect", parameters: { reason: "error", info: "+15550100 hung up" } },
     /personal data/,

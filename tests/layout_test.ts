@@ -42,13 +42,20 @@ const ROOMS: Readonly<Record<string, Room>> = {
     mustNotSay: IMPURE,
   },
   audio: { mayImport: ["lib/audio/"], mustNotSay: IMPURE },
-  storage: { mayImport: ["lib/storage/", "node:", ...STD] },
+  storage: {
+    // Of the protocol, the shapes of what is kept.
+    mayImport: ["lib/storage/", "lib/protocol/", "lib/audio/", "npm:zod", "node:", ...STD],
+    mustNotSay: /\b(Server|Client)Session\b/,
+  },
   app: {
     // Of the storage, the interfaces.
     mayImport: [
       "lib/app/",
       "lib/protocol/",
       "lib/audio/",
+      "lib/storage/recording_index.ts",
+      "lib/storage/recording_log.ts",
+      "lib/storage/recording_metadata.ts",
       "lib/storage/recording_store.ts",
       "npm:zod",
       "node:",
@@ -82,6 +89,22 @@ const ROOMS: Readonly<Record<string, Room>> = {
       "node:",
       ...STD,
     ],
+  },
+  api: {
+    // Of the storage, the interfaces: places are handed in.
+    mayImport: [
+      "lib/api/",
+      "lib/audio/",
+      "lib/protocol/",
+      "lib/storage/recording_archive.ts",
+      "lib/storage/recording_id.ts",
+      "lib/storage/recording_index.ts",
+      "lib/storage/recording_metadata.ts",
+      "npm:zod",
+      "node:",
+      ...STD,
+    ],
+    mustNotSay: SOCKETS,
   },
   // The protocol's word for what an API key is.
   config: { mayImport: ["lib/config/", "lib/protocol/keyring.ts", "npm:zod", "node:", ...STD] },

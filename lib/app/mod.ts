@@ -2,4 +2,3 @@
 export * from "./app.ts";
 export * from "./audio_frame.ts";
 export * from "./recorder.ts";
-export * from "./recording_metadata.ts";

@@ -12,12 +12,12 @@ import {
   SAMPLE_RATE,
   samplesToDuration,
 } from "../protocol/mod.ts";
+import type { RecordingMetadata } from "../storage/recording_metadata.ts";
 import type { RecordingStore } from "../storage/recording_store.ts";
 import type { App, Call, CallEnd, CallHandler, Gap, WireMessage } from "./app.ts";
 import type { AudioFrame } from "./audio_frame.ts";
 import { withDeadline } from "./deadline.ts";
 import { messageLogLine } from "./message_log.ts";
-import type { RecordingMetadata } from "./recording_metadata.ts";
 import { RecordingWriter } from "./recording_writer.ts";
 
 const log = getLogger(["audiohook", "recorder"]);
@@ -276,6 +276,7 @@ class Recording implements CallHandler {
       unlistedGaps: this.#unlistedGaps,
       closeReason: end.how === "closed" ? end.reason : null,
       isComplete: end.how === "closed" && !this.#lostToStorage,
+      recovered: false,
       unloggedMessages: this.#unloggedMessages,
     };
   }

@@ -7,7 +7,7 @@ import { Recorder } from "../../lib/app/recorder.ts";
 import {
   type RecordingMetadata,
   recordingMetadataSchema,
-} from "../../lib/app/recording_metadata.ts";
+} from "../../lib/storage/recording_metadata.ts";
 import { Keyring } from "../../lib/protocol/keyring.ts";
 import { type AudioHookServer, type ServerOptions, startServer } from "../../lib/server/mod.ts";
 import { FileRecordingStore, type RecordingStore } from "../../lib/storage/mod.ts";

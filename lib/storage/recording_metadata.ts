@@ -51,6 +51,8 @@ export const recordingMetadataSchema = z.object({
   closeReason: z.string().nullable(),
   /** Whether the call was closed by the client, and all of its audio that came is recorded. */
   isComplete: z.boolean(),
+  /** Whether it was completed after the server had been killed. */
+  recovered: z.boolean().default(false),
   /** How many messages are not in the message log, because it was too long or storage failed. */
   unloggedMessages: samples,
 });

@@ -1,0 +1,56 @@
+/**
+ * Recordings that are there, to be read and removed: the interface.
+ *
+ * Imports types only.
+ */
+import type { RecordingMetadata } from "./recording_metadata.ts";
+
+/** What a recording consists of, beside its metadata. */
+export type RecordingPart = "audio" | "messages";
+
+/** Why a recording must not be removed. */
+export interface LegalHold {
+  /** When it was said, ISO 8601. */
+  readonly since: string;
+  /** For people, at most 500 characters; may be empty. */
+  readonly reason: string;
+}
+
+/** A part of a recording that was opened to be read. */
+export interface RecordedFile extends AsyncDisposable {
+  /** Length in bytes; of a part that is still being written, as it was when it was opened. */
+  readonly size: number;
+  /** Whether nothing more is written to it. */
+  readonly isFinal: boolean;
+  /** When it was last written to. */
+  readonly modifiedAt: Date;
+  /**
+   * Reads bytes, from the first place up to the second, which is not included. Both are within the
+   * file. Ending the stream early is no fault.
+   */
+  read(from: number, to: number): ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+/**
+ * Recordings in one place, or in several. Identifiers are those of `recording_id.ts`; one that is
+ * malformed names no recording.
+ */
+export interface RecordingArchive {
+  /** Identifiers of all recordings, those included that are being made; day by day, oldest first. */
+  list(): AsyncIterable<string>;
+  /** What is known of a recording that has ended; `undefined` if there is none. */
+  metadata(id: string): Promise<RecordingMetadata | undefined>;
+  /** Opens a part to be read; `undefined` if the recording, or this part of it, is not there. */
+  open(id: string, part: RecordingPart): Promise<RecordedFile | undefined>;
+  /** The hold on a recording; `undefined` if there is none. */
+  hold(id: string): Promise<LegalHold | undefined>;
+  /** Sets or, by `undefined`, lifts the hold. False if there is no such recording. */
+  setHold(id: string, hold: LegalHold | undefined): Promise<boolean>;
+  /**
+   * Removes all files or objects of a recording that has ended. It may be called again after it
+   * failed halfway. Who calls it has looked at holds.
+   *
+   * @returns `being_made` if it has not ended: nothing is removed then.
+   */
+  remove(id: string): Promise<"removed" | "not_found" | "being_made">;
+}

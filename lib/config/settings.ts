@@ -8,6 +8,7 @@ import { z } from "zod";
 import { apiKeysSchema } from "./api_keys.ts";
 import { describeFailure } from "./describe_failure.ts";
 import { LIMIT_NAMES, LIMIT_SCHEMAS, sessionLimits } from "./limit_settings.ts";
+import { STORAGE_NAMES, STORAGE_SCHEMAS, storageSettings } from "./storage_settings.ts";
 import { wholeNumber } from "./whole_number.ts";
 
 /** The names of all environment variables that are read; no other one is. */
@@ -25,6 +26,7 @@ export const SETTING_NAMES = [
   "LOG_FORMAT",
   "AUTH_FAILURE_DELAY_MS",
   "CLIENT_ADDRESS_HEADER",
+  ...STORAGE_NAMES,
   ...LIMIT_NAMES,
 ] as const;
 
@@ -88,6 +90,7 @@ const settingsSchema = z.object(
       /^[A-Za-z0-9-]{1,64}$/,
       expected("the name of a header, such as X-Forwarded-For"),
     ).optional(),
+    ...STORAGE_SCHEMAS,
     ...LIMIT_SCHEMAS,
   } satisfies Record<SettingName, z.ZodType>,
 ).transform((values) => ({
@@ -118,6 +121,8 @@ const settingsSchema = z.object(
   authFailureDelayMs: values.AUTH_FAILURE_DELAY_MS,
   /** Header in which a proxy says who it speaks for. */
   clientAddressHeader: values.CLIENT_ADDRESS_HEADER,
+  /** What is kept, where, and for how long. */
+  storage: storageSettings(values),
   /** Failed authentications of one address in a minute; 0 = any number. */
   maxAuthFailuresPerMinute: values.MAX_AUTH_FAILURES_PER_MINUTE,
   /** Connections at a time. */
@@ -189,7 +194,9 @@ export function parseSettings(
     if (name === undefined || name === "AUDIOHOOK_KEYS") {
       problems.push(`Cannot parse ${keysName}: ${message}`);
     } else {
-      problems.push(`Cannot parse ${name}: ${message}, got ${quote(values[name] ?? "")}`);
+      // What is to be secret is not repeated.
+      const got = name === "ADMIN_TOKEN" ? "" : `, got ${quote(values[name] ?? "")}`;
+      problems.push(`Cannot parse ${name}: ${message}${got}`);
     }
   }
   if (!parsed.success || problems.length > 0) throw new SettingsError(problems);

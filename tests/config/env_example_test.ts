@@ -45,5 +45,7 @@ Deno.test(".env.example: a setting with a fixed default shows it", () => {
     "TLS_KEY_FILE",
     "LOG_FORMAT",
     "CLIENT_ADDRESS_HEADER",
+    "KV_URL",
+    "ADMIN_TOKEN",
   ]);
 });

@@ -1,0 +1,43 @@
+import { assertEquals } from "@std/assert";
+import type { SettingName } from "../../lib/config/settings.ts";
+import { parse, problemsOf } from "../helpers/settings.ts";
+
+/** What is refused, and what the message says of it. */
+const REFUSED: readonly (readonly [name: SettingName, values: readonly string[], says: string])[] =
+  [
+    ["RECORDINGS", ["on", "Files", "./recordings", "s3:/bucket"], "expected files or off"],
+    ["SYNC_SECONDS", ["-1", "3601", "0.5"], "expected a whole number from 0 to 3600"],
+    ["MIN_FREE_MB", ["-1", "1000000001", "5GB"], "expected a whole number from 0 to 1000000000"],
+    ["RETENTION_DAYS", ["-1", "36501", "30d"], "expected a whole number from 0 to 36500"],
+    ["KV_URL", ["index.kv", "file:///index.kv"], "expected an https: address of a Deno KV"],
+    ["INDEX_PERSONAL_DATA", ["true", "1", "ON"], "expected on or off"],
+  ];
+
+for (const [name, values, says] of REFUSED) {
+  Deno.test(`settings: a bad ${name} is refused with its name, and what it should be`, () => {
+    for (const value of values) {
+      const [problem] = problemsOf({ [name]: value });
+      assertEquals(problem, `Cannot parse ${name}: ${says}, got "${value}"`);
+    }
+  });
+}
+
+Deno.test("settings: a bad ADMIN_TOKEN is refused, and not repeated", () => {
+  for (const value of ["fifteen-letters", "with spaces in it.", "ümlautümlautümlaut"]) {
+    assertEquals(problemsOf({ ADMIN_TOKEN: value }), [
+      "Cannot parse ADMIN_TOKEN: expected at least 16 printable ASCII characters, without spaces",
+    ]);
+  }
+});
+
+Deno.test("settings: by default, calls are recorded to files, and kept", () => {
+  assertEquals(parse({}).storage, {
+    recordings: "files",
+    syncSeconds: 5,
+    minFreeBytes: 500_000_000,
+    retentionDays: 0,
+    kvUrl: undefined,
+    indexPersonalData: false,
+    adminToken: undefined,
+  });
+});

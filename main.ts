@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { Recorder } from "./lib/app/recorder.ts";
 import { CredentialsError, loadOrCreateCredentials } from "./lib/config/credentials.ts";
+import { introduction, urlOf } from "./lib/config/introduction.ts";
 import { loadSettings } from "./lib/config/load_settings.ts";
 import { describeFailure } from "./lib/config/describe_failure.ts";
 import { configureLogging } from "./lib/config/logging.ts";
@@ -69,14 +70,7 @@ async function serve(settings: Settings): Promise<number> {
   // Not by the log: keys never are in it.
   const out = settings.logFormat === "pretty" ? Deno.stdout : Deno.stderr;
   const introduce = (url: URL) => {
-    if (created === undefined) return;
-    const { publicAuthority, audiohookPath } = settings;
-    const isAnyAddress = url.hostname === "0.0.0.0" || url.hostname === "[::]";
-    // Without TLS there is a proxy, at the port that Genesys Cloud demands.
-    const publicPort = tls === undefined || url.port === "" ? "" : `:${url.port}`;
-    const authority = publicAuthority ?? (isAnyAddress ? `<public name>${publicPort}` : undefined);
-    const uri = authority === undefined ? url.href : `wss://${authority}${audiohookPath}`;
-    print(out, introduction(uri, created.apiKey, created.clientSecret, created.path));
+    if (created !== undefined) print(out, introduction(settings, url, created));
   };
   let running: Running;
   try {
@@ -215,25 +209,6 @@ async function loadKeys({ audiohookKeys, dataDir }: Settings): Promise<Keys> {
     keys: new Map([[apiKey, clientSecret]]),
     ...(created ? { created: { apiKey, clientSecret, path } } : {}),
   };
-}
-
-function introduction(uri: string, apiKey: string, clientSecret: string, path: string): string {
-  return `
-New credentials were made, because none are configured. Paste these into the
-AudioHook integration of Genesys Cloud:
-
-  Connection URI   ${uri}
-  API Key          ${apiKey}
-  Client Secret    ${clientSecret}
-
-They are kept in ${path}. Genesys Cloud connects by wss: only, at port
-443 of a public name: see README, "Connecting Genesys Cloud".
-`;
-}
-
-function urlOf(host: string, port: number, { audiohookPath, tlsFiles }: Settings): URL {
-  const scheme = tlsFiles === undefined ? "ws" : "wss";
-  return new URL(`${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}${audiohookPath}`);
 }
 
 function print(to: typeof Deno.stdout | typeof Deno.stderr, text: string): void {

@@ -1,0 +1,46 @@
+/**
+ * What a new server tells of itself: where it is reached, and the credentials that it has made.
+ *
+ * Must not import: anything of lib outside this folder.
+ */
+import type { Settings } from "./settings.ts";
+
+/** Credentials that were just made. */
+export interface MadeCredentials {
+  readonly apiKey: string;
+  /** Base64. */
+  readonly clientSecret: string;
+  /** File that they are kept in. */
+  readonly path: string;
+}
+
+/**
+ * The text for a person who has to enter the credentials in Genesys Cloud.
+ *
+ * @param url Where the server listens.
+ */
+export function introduction(settings: Settings, url: URL, made: MadeCredentials): string {
+  const { publicAuthority, audiohookPath, tlsFiles } = settings;
+  const isAnyAddress = url.hostname === "0.0.0.0" || url.hostname === "[::]";
+  // Without TLS there is a proxy, at the port that Genesys Cloud demands.
+  const publicPort = tlsFiles === undefined || url.port === "" ? "" : `:${url.port}`;
+  const authority = publicAuthority ?? (isAnyAddress ? `<public name>${publicPort}` : undefined);
+  const uri = authority === undefined ? url.href : `wss://${authority}${audiohookPath}`;
+  return `
+New credentials were made, because none are configured. Paste these into the
+AudioHook integration of Genesys Cloud:
+
+  Connection URI   ${uri}
+  API Key          ${made.apiKey}
+  Client Secret    ${made.clientSecret}
+
+They are kept in ${made.path}. Genesys Cloud connects by wss: only, at port
+443 of a public name: see README, "Connecting Genesys Cloud".
+`;
+}
+
+/** Where clients on this machine reach the endpoint. */
+export function urlOf(host: string, port: number, { audiohookPath, tlsFiles }: Settings): URL {
+  const scheme = tlsFiles === undefined ? "ws" : "wss";
+  return new URL(`${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}${audiohookPath}`);
+}

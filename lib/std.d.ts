@@ -64,13 +64,22 @@ declare module "@std/assert" {
 declare module "@std/http/status" {
   export const STATUS_CODE: {
     readonly OK: 200;
+    readonly NoContent: 204;
+    readonly PartialContent: 206;
+    readonly NotModified: 304;
     readonly BadRequest: 400;
     readonly Unauthorized: 401;
     readonly NotFound: 404;
     readonly MethodNotAllowed: 405;
+    readonly RequestTimeout: 408;
+    readonly Conflict: 409;
+    readonly PreconditionFailed: 412;
+    readonly ContentTooLarge: 413;
+    readonly UnsupportedMediaType: 415;
+    readonly RangeNotSatisfiable: 416;
     readonly UpgradeRequired: 426;
-    readonly InternalServerError: 500;
     readonly TooManyRequests: 429;
+    readonly InternalServerError: 500;
     readonly ServiceUnavailable: 503;
   };
 }

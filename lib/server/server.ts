@@ -29,6 +29,17 @@ import { Ticker } from "./ticker.ts";
 
 const log = getLogger(["audiohook", "server"]);
 
+/** What is known of an HTTP request besides itself. */
+export interface HttpRequestInfo {
+  /**
+   * Where it comes from: what {@link ServerOptions.clientAddressHeader} says, or the TCP peer. Of an
+   * IPv6 address, the network: its first 64 bits.
+   */
+  readonly remoteAddress: string;
+  /** Path and query, exactly as sent: `Request.url` has a host that anybody can make up. */
+  readonly requestTarget: string;
+}
+
 /** What a server needs. */
 export interface ServerOptions {
   /** Host name or IP address to listen on; 127.0.0.1 unless given. */
@@ -71,6 +82,15 @@ export interface ServerOptions {
   readonly maxBufferedBytes?: number;
   /** How long apps may take. */
   readonly appTimeouts?: Partial<AppTimeouts>;
+  /**
+   * Answers HTTP requests that are neither for the endpoint nor for `/healthz`; `undefined` for what
+   * is answered 404. It is asked until all sessions have ended; what is under way then is waited for
+   * for a second.
+   */
+  readonly routes?: (
+    request: Request,
+    info: HttpRequestInfo,
+  ) => Promise<Response | undefined> | undefined;
   /** Times, rates and sizes of sessions. */
   readonly sessionLimits?: Partial<ServerSessionLimits>;
 }
@@ -143,6 +163,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
     clientAddressHeader,
     maxSessions = 5_000,
     maxBufferedBytes = 4 * 1024 * 1024,
+    routes,
     sessionLimits,
   } = options;
   checkLanguages(apps);
@@ -199,6 +220,11 @@ export function startServer(options: ServerOptions): AudioHookServer {
     return response;
   }
 
+  function addressOf({ headers }: Request, peer: string): string {
+    const said = clientAddressHeader === undefined ? null : headers.get(clientAddressHeader);
+    return sourceAddressOf(peer, said);
+  }
+
   async function connect(
     request: Request,
     requestTarget: string,
@@ -218,8 +244,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
     }
     if (isStopping) return unavailable("The server is shutting down");
     const { headers } = request;
-    const said = clientAddressHeader === undefined ? null : headers.get(clientAddressHeader);
-    const address = sourceAddressOf(peer, said);
+    const address = addressOf(request, peer);
     const admission = await gate.admit({ requestTarget, headers, address });
     if (admission.outcome === "refused") return admission.response;
     if (isStopping) return unavailable("The server is shutting down");
@@ -245,7 +270,11 @@ export function startServer(options: ServerOptions): AudioHookServer {
     if (pathname === path || pathname.startsWith(`${path}/`)) {
       return connect(request, requestTarget, remoteAddr.hostname);
     }
-    if (pathname !== "/healthz") return textResponse(STATUS_CODE.NotFound, "Not found");
+    if (pathname !== "/healthz") {
+      const remoteAddress = addressOf(request, remoteAddr.hostname);
+      const answer = routes?.(request, { remoteAddress, requestTarget });
+      return answer === undefined ? notFound() : answer.then((response) => response ?? notFound());
+    }
     if (request.method === "GET" || request.method === "HEAD") {
       return textResponse(STATUS_CODE.OK, "ok");
     }
@@ -294,6 +323,10 @@ function upgradeWebSocket(request: Request): Deno.WebSocketUpgrade | undefined {
   } catch {
     return undefined;
   }
+}
+
+function notFound(): Response {
+  return textResponse(STATUS_CODE.NotFound, "Not found");
 }
 
 function unavailable(why: string): Response {

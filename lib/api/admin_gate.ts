@@ -1,0 +1,69 @@
+/**
+ * Lets in who has the admin token: `Authorization: Bearer <token>` (RFC 6750, section 2.1).
+ *
+ * Imports hashing and its neighbours; failures are counted by who is handed in.
+ */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { getLogger } from "@logtape/logtape";
+import { errorResponse } from "./api_error.ts";
+
+const log = getLogger(["audiohook", "api"]);
+
+/** Counts wrong tokens by address, so that guessing is not free. */
+export interface FailedTries {
+  /** Seconds until an address may try again; 0 if it may now. */
+  readonly waitSeconds: (address: string) => number;
+  /** An address tried a wrong token. `reached`: that was one too many, and the first such. */
+  readonly fail: (address: string) => "within" | "reached" | "beyond";
+}
+
+const EXPECTED = "Expected the header Authorization: Bearer <admin token>";
+
+/** Decides who may use the API. */
+export class AdminGate {
+  readonly #expected: Uint8Array;
+  readonly #tries: FailedTries;
+
+  /**
+   * @param token The admin token.
+   * @throws {TypeError} If there is none: everybody would have it.
+   */
+  constructor(token: string, tries: FailedTries) {
+    if (token === "") throw new TypeError("Expected an admin token, got none");
+    this.#expected = digest(token);
+    this.#tries = tries;
+  }
+
+  /** The refusal; `undefined` for who may enter. */
+  check(headers: Headers, address: string): Response | undefined {
+    const said = headers.get("authorization");
+    // Not a guess: a browser that was sent here, or a check that something answers.
+    if (said === null) return unauthorized();
+    // Before the token is looked at: otherwise the right guess is told from the wrong ones.
+    const seconds = this.#tries.waitSeconds(address);
+    if (seconds > 0) {
+      return errorResponse(
+        "too_many_failures",
+        `Too many wrong tokens from this address: try again in ${seconds} s`,
+        { "retry-after": String(seconds) },
+      );
+    }
+    const [, token = ""] = /^bearer +([^ ]+)$/i.exec(said) ?? [];
+    // Of digests, whose lengths are the same whatever the token's is.
+    if (timingSafeEqual(digest(token), this.#expected)) return undefined;
+    if (this.#tries.fail(address) === "reached") {
+      log.warning("Too many wrong admin tokens from {address}: it is answered 429 for now", {
+        address,
+      });
+    }
+    return unauthorized();
+  }
+}
+
+function unauthorized(): Response {
+  return errorResponse("unauthorized", EXPECTED, { "www-authenticate": "Bearer" });
+}
+
+function digest(token: string): Uint8Array {
+  return createHash("sha256").update(token).digest();
+}

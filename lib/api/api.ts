@@ -1,0 +1,168 @@
+/**
+ * The HTTP API for recordings: which route a request is for, who may use it, and what becomes of
+ * what goes wrong.
+ *
+ * Places for recordings are handed in. Must not import: the server, concrete stores.
+ */
+import { getLogger } from "@logtape/logtape";
+import type { RecordingArchive } from "../storage/recording_archive.ts";
+import type { RecordingIndex } from "../storage/recording_index.ts";
+import { AdminGate, type FailedTries } from "./admin_gate.ts";
+import { errorResponse } from "./api_error.ts";
+import type { ApiLimits, ApiParts, HoldChange, RemoveOutcome } from "./api_parts.ts";
+import { OpenFiles } from "./open_files.ts";
+import { matchPath, type Route } from "./route.ts";
+import { ROUTES } from "./routes.ts";
+import { StorageFailure } from "./storage_failure.ts";
+import { WorkQueue } from "./work_queue.ts";
+
+const log = getLogger(["audiohook", "api"]);
+
+/** What an API needs. */
+export interface ApiOptions {
+  /** Where recordings are read. */
+  readonly archive: RecordingArchive;
+  /** Where they are found. */
+  readonly index: RecordingIndex;
+  /** What whoever uses the API has to know. */
+  readonly adminToken: string;
+  /** Counts wrong tokens. */
+  readonly failedTries: FailedTries;
+  /** Removes a recording from wherever it is, unless it must not be. */
+  readonly remove: (id: string) => Promise<RemoveOutcome>;
+  /** Is told of holds that were set or lifted. */
+  readonly audit: (change: HoldChange) => void | Promise<void>;
+  /** Bounds that are not as they are by default. */
+  readonly limits?: Partial<ApiLimits>;
+}
+
+/** What is known of a request besides itself. */
+export interface ApiRequestInfo {
+  /** Where it comes from, for counting failures and for the audit. */
+  readonly remoteAddress: string;
+  /** Path and query, exactly as sent. */
+  readonly requestTarget: string;
+}
+
+/** Answers requests; `undefined` for one whose path is not below `/api/`. */
+export type Api = (request: Request, info: ApiRequestInfo) => Promise<Response | undefined>;
+
+/** The bounds, unless others are given. */
+export const API_LIMITS: ApiLimits = {
+  maxBodyBytes: 16 * 1024,
+  bodyTimeoutMs: 10_000,
+  answerTimeoutMs: 60_000,
+  stallTimeoutMs: 60_000,
+  maxOpenFiles: 100,
+  maxPeaksRunning: 2,
+  maxPeaksWaiting: 8,
+  peaksWaitTimeoutMs: 20_000,
+};
+
+/**
+ * Makes the API.
+ *
+ * @throws {TypeError} If the admin token is empty.
+ */
+export function createApi(options: ApiOptions): Api {
+  const { archive, index, adminToken, failedTries, remove, audit } = options;
+  const limits = { ...API_LIMITS, ...options.limits };
+  const gate = new AdminGate(adminToken, failedTries);
+  const parts: ApiParts = {
+    archive,
+    index,
+    remove,
+    audit,
+    limits,
+    files: new OpenFiles(archive, limits.maxOpenFiles),
+    peaks: new WorkQueue({
+      maxRunning: limits.maxPeaksRunning,
+      maxWaiting: limits.maxPeaksWaiting,
+      waitTimeoutMs: limits.peaksWaitTimeoutMs,
+    }),
+  };
+
+  async function answer(
+    request: Request,
+    path: string,
+    query: string,
+    remoteAddress: string,
+  ): Promise<Response> {
+    const matched = matchPath(ROUTES, path);
+    if (matched === undefined) {
+      return errorResponse("unknown_path", "Expected a path of those in /api/openapi.json");
+    }
+    // What there is to ask is no secret, so that is told to all.
+    const method = request.method === "HEAD" ? "GET" : request.method;
+    const route = matched.routes.find((route) => route.method === method);
+    if (route === undefined) {
+      const allow = matched.routes
+        .flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]).join(", ");
+      return errorResponse("method_not_allowed", `Expected ${allow}`, { allow });
+    }
+    if (route.isPublic !== true) {
+      const refusal = gate.check(request.headers, remoteAddress);
+      if (refusal !== undefined) return refusal;
+    }
+    const { id } = matched;
+    try {
+      const answering = route.answer({ request, id, query, remoteAddress }, parts);
+      return await inTime(answering, limits.answerTimeoutMs) ?? tooLate(route, id);
+    } catch (error) {
+      return failed(route, id, error);
+    }
+  }
+
+  return async (request, { remoteAddress, requestTarget }) => {
+    const [path = ""] = requestTarget.split("?", 1);
+    if (path !== "/api" && !path.startsWith("/api/")) return undefined;
+    const response = await answer(
+      request,
+      path,
+      requestTarget.slice(path.length + 1),
+      remoteAddress,
+    );
+    return request.method === "HEAD" ? await withoutBody(response) : response;
+  };
+}
+
+/** The answer, or `undefined` if it is late; whoever is late is told to let go of what it has. */
+function inTime(answering: Promise<Response>, timeoutMs: number): Promise<Response | undefined> {
+  return new Promise((resolve, reject) => {
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      resolve(undefined);
+    }, timeoutMs);
+    answering.then((response) => {
+      if (isLate) response.body?.cancel().catch(() => {});
+      else resolve(response);
+    }, (error) => {
+      if (isLate) log.error("A late answer failed", { error });
+      else reject(error);
+    }).finally(() => clearTimeout(timer));
+  });
+}
+
+async function withoutBody(response: Response): Promise<Response> {
+  const { body, status, headers } = response;
+  if (body === null) return response;
+  await body.cancel();
+  return new Response(null, { status, headers });
+}
+
+function tooLate({ operationId }: Route, id: string): Response {
+  log.error("Cannot answer {operationId} in time: storage is slow", { operationId, id });
+  return errorResponse("unavailable", "Storage is slow: try again later");
+}
+
+function failed({ operationId }: Route, id: string, error: unknown): Response {
+  // An id that is none was refused, so none of it is anybody's invention.
+  if (error instanceof StorageFailure) {
+    const { cause } = error;
+    log.error("Cannot answer {operationId}: storage failed", { operationId, id, error: cause });
+    return errorResponse("unavailable", "Storage failed: try again later");
+  }
+  log.fatal("Defect in {operationId}: please report it", { operationId, id, error });
+  return errorResponse("internal_error", "A defect of the server: its log says more");
+}

@@ -1,0 +1,54 @@
+/**
+ * What answering a request takes: the parts of the API, handed to each route.
+ *
+ * Imports types only.
+ */
+import type { RecordingArchive } from "../storage/recording_archive.ts";
+import type { RecordingIndex } from "../storage/recording_index.ts";
+import type { OpenFiles } from "./open_files.ts";
+import type { WorkQueue } from "./work_queue.ts";
+
+/** What came of removing a recording. */
+export type RemoveOutcome = "removed" | "not_found" | "being_made" | "on_hold";
+
+/** A legal hold that was set or lifted, by whoever has the admin token. */
+export interface HoldChange {
+  readonly action: "hold" | "release";
+  /** Of the recording. */
+  readonly id: string;
+  /** Of the hold that was set, or of the one that was lifted. */
+  readonly reason: string;
+  /** Where the request came from. */
+  readonly remoteAddress: string;
+}
+
+/** Bounds of what requests may take. */
+export interface ApiLimits {
+  /** Bytes of a request's body. */
+  readonly maxBodyBytes: number;
+  /** How long a body may take to come. */
+  readonly bodyTimeoutMs: number;
+  /** How long an answer may take to begin. */
+  readonly answerTimeoutMs: number;
+  /** How long a client may take for the next piece of a file. */
+  readonly stallTimeoutMs: number;
+  /** Files that are read at a time. */
+  readonly maxOpenFiles: number;
+  /** Outlines of audio that are computed at a time. */
+  readonly maxPeaksRunning: number;
+  /** And that wait for their turn. */
+  readonly maxPeaksWaiting: number;
+  /** How long they do. */
+  readonly peaksWaitTimeoutMs: number;
+}
+
+/** What routes are answered with. */
+export interface ApiParts {
+  readonly archive: RecordingArchive;
+  readonly index: RecordingIndex;
+  readonly remove: (id: string) => Promise<RemoveOutcome>;
+  readonly audit: (change: HoldChange) => void | Promise<void>;
+  readonly files: OpenFiles;
+  readonly peaks: WorkQueue;
+  readonly limits: ApiLimits;
+}

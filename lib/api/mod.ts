@@ -1,0 +1,4 @@
+/** The HTTP API for recordings. */
+export type { FailedTries } from "./admin_gate.ts";
+export { type Api, API_LIMITS, type ApiOptions, type ApiRequestInfo, createApi } from "./api.ts";
+export type { ApiLimits, HoldChange, RemoveOutcome } from "./api_parts.ts";

@@ -83,3 +83,11 @@ declare module "@std/http/status" {
     readonly ServiceUnavailable: 503;
   };
 }
+
+declare module "@std/http/negotiation" {
+  /** The one of these types that a request likes best; the first, if it doesn't say. */
+  export function accepts(
+    request: Pick<Request, "headers">,
+    ...types: string[]
+  ): string | undefined;
+}

@@ -19,6 +19,7 @@ import { Authenticator, type ConnectionIdentity } from "./authenticator.ts";
 import { Connection } from "./connection.ts";
 import { FailureLimiter } from "./failure_limiter.ts";
 import { Gate } from "./gate.ts";
+import { type HealthReport, healthResponse } from "./health.ts";
 import { withDeadline } from "../app/deadline.ts";
 import { requestTargetOf } from "./request_target.ts";
 import { Listener } from "./listener.ts";
@@ -93,6 +94,8 @@ export interface ServerOptions {
   ) => Promise<Response | undefined> | undefined;
   /** Times, rates and sizes of sessions. */
   readonly sessionLimits?: Partial<ServerSessionLimits>;
+  /** What `/healthz` says; it must neither wait nor throw. Unless given, that all is well. */
+  readonly health?: () => HealthReport;
 }
 
 /** A server that runs. */
@@ -165,6 +168,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
     maxBufferedBytes = 4 * 1024 * 1024,
     routes,
     sessionLimits,
+    health = () => ({ status: "ok", problems: [] }),
   } = options;
   checkLanguages(apps);
   const appTimeouts = { ...APP_TIMEOUTS, ...options.appTimeouts };
@@ -276,7 +280,7 @@ export function startServer(options: ServerOptions): AudioHookServer {
       return answer === undefined ? notFound() : answer.then((response) => response ?? notFound());
     }
     if (request.method === "GET" || request.method === "HEAD") {
-      return textResponse(STATUS_CODE.OK, "ok");
+      return healthResponse(request, health());
     }
     return textResponse(STATUS_CODE.MethodNotAllowed, "Expected GET", { allow: "GET, HEAD" });
   }

@@ -25,8 +25,10 @@ export interface RecordedFile extends AsyncDisposable {
   /** When it was last written to. */
   readonly modifiedAt: Date;
   /**
-   * Reads bytes, from the first place up to the second, which is not included. Both are within the
-   * file. Ending the stream early is no fault.
+   * Reads bytes, from the first place up to the second, which is not included. Ending the stream
+   * early is no fault. It fails if the file became shorter; not if it was renamed or removed.
+   *
+   * @throws {RangeError} If the places are not within the file.
    */
   read(from: number, to: number): ReadableStream<Uint8Array<ArrayBuffer>>;
 }
@@ -36,7 +38,10 @@ export interface RecordedFile extends AsyncDisposable {
  * malformed names no recording.
  */
 export interface RecordingArchive {
-  /** Identifiers of all recordings, those included that are being made; day by day, oldest first. */
+  /**
+   * Identifiers of all recordings, those included that are being made, and those whose removal was
+   * begun and not finished; day by day, oldest first.
+   */
   list(): AsyncIterable<string>;
   /** What is known of a recording that has ended; `undefined` if there is none. */
   metadata(id: string): Promise<RecordingMetadata | undefined>;
@@ -48,7 +53,8 @@ export interface RecordingArchive {
   setHold(id: string, hold: LegalHold | undefined): Promise<boolean>;
   /**
    * Removes all files or objects of a recording that has ended. It may be called again after it
-   * failed halfway. Who calls it has looked at holds.
+   * failed halfway; from its first step on, the other methods find no such recording. Who calls it
+   * has looked at holds.
    *
    * @returns `being_made` if it has not ended: nothing is removed then.
    */

@@ -1,0 +1,66 @@
+/**
+ * Small files that survive the loss of power, whole or not at all.
+ *
+ * Imports nothing but node:path and its neighbours.
+ */
+import { dirname } from "node:path";
+import { infoOf, isAbsence } from "./regular_file.ts";
+
+/** What people say on the phone is not for every user of the machine; nor is what was done with it. */
+export const FILE_MODE = 0o640;
+/** The same for folders. */
+export const FOLDER_MODE = 0o750;
+
+/**
+ * Writes a file as a whole: at each moment, and after a crash, there is all of it, or what was there
+ * before. Meanwhile there is a `<path>.part`. Calls for the same path must not overlap.
+ */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  const temporary = `${path}.part`;
+  // One that a crash left; and whatever it is, nothing is written through it.
+  await removeFile(temporary);
+  const file = await Deno.open(temporary, { write: true, createNew: true, mode: FILE_MODE });
+  try {
+    await writeAll(file, new TextEncoder().encode(text));
+    await file.sync();
+  } finally {
+    file.close();
+  }
+  await Deno.rename(temporary, path);
+  await syncFolder(dirname(path));
+}
+
+/** Writes all of the bytes. */
+export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    const count = await file.write(bytes.subarray(written));
+    // Or it would be tried forever.
+    if (count === 0) throw new Deno.errors.WriteZero("Nothing could be written");
+    written += count;
+  }
+}
+
+/** Makes what was created, renamed and removed in a folder last, where folders can be opened. */
+export async function syncFolder(path: string): Promise<void> {
+  // There, it is the system's own matter.
+  if (Deno.build.os === "windows") return;
+  using folder = await Deno.open(path);
+  await folder.sync();
+}
+
+/**
+ * Removes a file, or a link and not what it links to. A folder is somebody else's, and stays.
+ *
+ * @returns Whether it was there.
+ */
+export async function removeFile(path: string): Promise<boolean> {
+  const info = await infoOf(path);
+  if (info === undefined || info.isDirectory) return false;
+  try {
+    await Deno.remove(path);
+    return true;
+  } catch (error) {
+    if (isAbsence(error)) return false;
+    throw error;
+  }
+}

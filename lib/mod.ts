@@ -4,6 +4,7 @@
  *
  * @module
  */
+export * from "./api/mod.ts";
 export * from "./app/mod.ts";
 export * from "./protocol/mod.ts";
 export * from "./server/mod.ts";

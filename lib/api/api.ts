@@ -10,6 +10,7 @@ import type { RecordingIndex } from "../storage/recording_index.ts";
 import { AdminGate, type FailedTries } from "./admin_gate.ts";
 import { errorResponse } from "./api_error.ts";
 import type { ApiLimits, ApiParts, HoldChange, RemoveOutcome } from "./api_parts.ts";
+import { type Metric, METRICS_CONTENT_TYPE, metricsText } from "./metrics_text.ts";
 import { OpenFiles } from "./open_files.ts";
 import { matchPath, type Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
@@ -34,6 +35,8 @@ export interface ApiOptions {
   readonly audit: (change: HoldChange) => void | Promise<void>;
   /** Bounds that are not as they are by default. */
   readonly limits?: Partial<ApiLimits>;
+  /** What `/metrics` has; by default there is no such path. */
+  readonly metrics?: () => readonly Metric[];
 }
 
 /** What is known of a request besides itself. */
@@ -113,8 +116,28 @@ export function createApi(options: ApiOptions): Api {
     }
   }
 
+  /** Not of the table: it is no part of the API, and read by other programs. */
+  function answerMetrics(
+    { method, headers }: Request,
+    remoteAddress: string,
+    metrics: readonly Metric[],
+  ): Response {
+    if (method !== "GET" && method !== "HEAD") {
+      return errorResponse("method_not_allowed", "Expected GET, HEAD", { allow: "GET, HEAD" });
+    }
+    const refusal = gate.check(headers, remoteAddress);
+    if (refusal !== undefined) return refusal;
+    return new Response(metricsText(metrics), {
+      headers: { "content-type": METRICS_CONTENT_TYPE, "cache-control": "no-store" },
+    });
+  }
+
   return async (request, { remoteAddress, requestTarget }) => {
     const [path = ""] = requestTarget.split("?", 1);
+    if (path === "/metrics" && options.metrics !== undefined) {
+      const response = answerMetrics(request, remoteAddress, options.metrics());
+      return request.method === "HEAD" ? await withoutBody(response) : response;
+    }
     if (path !== "/api" && !path.startsWith("/api/")) return undefined;
     const response = await answer(
       request,

@@ -67,7 +67,10 @@ const settingsSchema = z.object(
     PORT: wholeNumber(0, 65_535).prefault("8000"),
     AUDIOHOOK_PATH: z.string().transform((path) => path.replace(/\/+$/, "")).refine(
       isAudiohookPath,
-      expected('a path such as /api/v1/audiohook/ws, without a query, and not "/" or "/healthz"'),
+      expected(
+        "a path such as /api/v1/audiohook/ws, without a query, and not one that the server has " +
+          "already: /, /healthz, /metrics, /api, /api/recordings, /api/openapi.json",
+      ),
     ).prefault("/api/v1/audiohook/ws"),
     AUDIOHOOK_KEYS: apiKeysSchema.optional(),
     AUDIOHOOK_KEYS_FILE: z.string().optional(),
@@ -207,12 +210,15 @@ function expected(what: string): { error: string } {
   return { error: `expected ${what}` };
 }
 
+/** Paths below the endpoint's are the endpoint's, too. */
+const TAKEN_PATHS = /^\/(?:healthz|metrics|api|api\/recordings(?:\/.*)?|api\/openapi\.json)$/;
+
 function isHost(text: string): boolean {
   return /^[A-Za-z0-9._-]+$/.test(text) || z.ipv6().safeParse(text).success;
 }
 
 function isAudiohookPath(path: string): boolean {
-  if (!path.startsWith("/") || path === "/healthz") return false;
+  if (!path.startsWith("/") || TAKEN_PATHS.test(path)) return false;
   // Compared with the path of a request, so it has to look as it does there: no query, nothing
   // left to encode, no "..".
   return URL.parse(`http://localhost${path}`)?.pathname === path;

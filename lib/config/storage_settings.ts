@@ -5,6 +5,7 @@
  * Must not import: anything of lib outside this folder.
  */
 import { z } from "zod";
+import { adminTokenSchema } from "./admin_token.ts";
 import { wholeNumber } from "./whole_number.ts";
 
 /** Names of the settings. */
@@ -18,9 +19,6 @@ export const STORAGE_NAMES = [
   "ADMIN_TOKEN",
 ] as const;
 
-/** Shorter ones can be guessed. */
-const MIN_TOKEN_LENGTH = 16;
-
 /** What each may be. */
 export const STORAGE_SCHEMAS = {
   RECORDINGS: z.enum(["files", "off"], { error: "expected files or off" }).prefault("files"),
@@ -30,9 +28,7 @@ export const STORAGE_SCHEMAS = {
   KV_URL: z.url({ protocol: /^https?$/, error: "expected an https: address of a Deno KV" })
     .optional(),
   INDEX_PERSONAL_DATA: z.enum(["on", "off"], { error: "expected on or off" }).prefault("off"),
-  ADMIN_TOKEN: z.string().regex(new RegExp(`^[\\x21-\\x7e]{${MIN_TOKEN_LENGTH},1000}$`), {
-    error: `expected at least ${MIN_TOKEN_LENGTH} printable ASCII characters, without spaces`,
-  }).optional(),
+  ADMIN_TOKEN: adminTokenSchema.optional(),
 } satisfies Record<typeof STORAGE_NAMES[number], z.ZodType>;
 
 /** The values of the settings, by their names. */

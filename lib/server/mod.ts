@@ -7,7 +7,6 @@ export {
 } from "./failure_limiter.ts";
 export type { HealthReport } from "./health.ts";
 export { logDefects } from "./log_defects.ts";
-export { type Metric, METRICS_CONTENT_TYPE, metricsText } from "./metrics_text.ts";
 export {
   type AudioHookServer,
   DEFAULT_PATH,

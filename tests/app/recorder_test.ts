@@ -473,6 +473,7 @@ Deno.test("metadata: field by field", async () => {
     unlistedGaps: 0,
     closeReason: "end",
     isComplete: true,
+    recovered: false,
     unloggedMessages: 0,
   });
   const started = Date.parse(startedAt);

@@ -3,7 +3,7 @@
  */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type Metric, METRICS_CONTENT_TYPE, metricsText } from "../../lib/server/mod.ts";
+import { type Metric, METRICS_CONTENT_TYPE, metricsText } from "../../lib/api/mod.ts";
 
 const metric = (changes: Partial<Metric> = {}): Metric => ({
   name: "audiohook_sessions",

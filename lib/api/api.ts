@@ -9,7 +9,7 @@ import type { RecordingArchive } from "../storage/recording_archive.ts";
 import type { RecordingIndex } from "../storage/recording_index.ts";
 import { AdminGate, type FailedTries } from "./admin_gate.ts";
 import { errorResponse } from "./api_error.ts";
-import type { ApiLimits, ApiParts, HoldChange, RemoveOutcome } from "./api_parts.ts";
+import type { ApiLimits, ApiParts, RemoveOutcome } from "./api_parts.ts";
 import { type Metric, METRICS_CONTENT_TYPE, metricsText } from "./metrics_text.ts";
 import { OpenFiles } from "./open_files.ts";
 import { matchPath, type Route } from "./route.ts";
@@ -31,8 +31,6 @@ export interface ApiOptions {
   readonly failedTries: FailedTries;
   /** Removes a recording from wherever it is, unless it must not be. */
   readonly remove: (id: string) => Promise<RemoveOutcome>;
-  /** Is told of holds that were set or lifted. */
-  readonly audit: (change: HoldChange) => void | Promise<void>;
   /** Bounds that are not as they are by default. */
   readonly limits?: Partial<ApiLimits>;
   /** What `/metrics` has; by default there is no such path. */
@@ -41,7 +39,7 @@ export interface ApiOptions {
 
 /** What is known of a request besides itself. */
 export interface ApiRequestInfo {
-  /** Where it comes from, for counting failures and for the audit. */
+  /** Where it comes from, for counting failures. */
   readonly remoteAddress: string;
   /** Path and query, exactly as sent. */
   readonly requestTarget: string;
@@ -68,14 +66,13 @@ export const API_LIMITS: ApiLimits = {
  * @throws {TypeError} If the admin token is empty.
  */
 export function createApi(options: ApiOptions): Api {
-  const { archive, index, adminToken, failedTries, remove, audit } = options;
+  const { archive, index, adminToken, failedTries, remove } = options;
   const limits = { ...API_LIMITS, ...options.limits };
   const gate = new AdminGate(adminToken, failedTries);
   const parts: ApiParts = {
     archive,
     index,
     remove,
-    audit,
     limits,
     files: new OpenFiles(archive, limits.maxOpenFiles),
     peaks: new WorkQueue({
@@ -109,7 +106,7 @@ export function createApi(options: ApiOptions): Api {
     }
     const { id } = matched;
     try {
-      const answering = route.answer({ request, id, query, remoteAddress }, parts);
+      const answering = route.answer({ request, id, query }, parts);
       return await inTime(answering, limits.answerTimeoutMs) ?? tooLate(route, id);
     } catch (error) {
       return failed(route, id, error);

@@ -11,17 +11,6 @@ import type { WorkQueue } from "./work_queue.ts";
 /** What came of removing a recording. */
 export type RemoveOutcome = "removed" | "not_found" | "being_made" | "on_hold";
 
-/** A legal hold that was set or lifted, by whoever has the admin token. */
-export interface HoldChange {
-  readonly action: "hold" | "release";
-  /** Of the recording. */
-  readonly id: string;
-  /** Of the hold that was set, or of the one that was lifted. */
-  readonly reason: string;
-  /** Where the request came from. */
-  readonly remoteAddress: string;
-}
-
 /** Bounds of what requests may take. */
 export interface ApiLimits {
   /** Bytes of a request's body. */
@@ -47,7 +36,6 @@ export interface ApiParts {
   readonly archive: RecordingArchive;
   readonly index: RecordingIndex;
   readonly remove: (id: string) => Promise<RemoveOutcome>;
-  readonly audit: (change: HoldChange) => void | Promise<void>;
   readonly files: OpenFiles;
   readonly peaks: WorkQueue;
   readonly limits: ApiLimits;

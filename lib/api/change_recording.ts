@@ -36,32 +36,26 @@ export async function removeRecording(
 
 /** PUT …/hold: sets a hold, or gives it another reason. */
 export async function setHold(
-  { id, body: { reason }, remoteAddress }: ApiRequest<
+  { id, body: { reason } }: ApiRequest<
     unknown,
     z.output<typeof holdRequestSchema>
   >,
-  { archive, audit }: ApiParts,
+  { archive }: ApiParts,
 ): Promise<Response> {
   const before = await fromStorage(() => archive.hold(id));
   // A better reason does not make it a later hold.
   const since = before?.since ?? new Date().toISOString();
   const hold: z.output<typeof legalHoldSchema> = { since, reason };
   if (!await fromStorage(() => archive.setHold(id, hold))) return notFound();
-  await fromStorage(() => audit({ action: "hold", id, reason, remoteAddress }));
   return jsonResponse(STATUS_CODE.OK, hold);
 }
 
 /** DELETE …/hold */
 export async function liftHold(
-  { id, remoteAddress }: ApiRequest<unknown, undefined>,
-  { archive, audit }: ApiParts,
+  { id }: ApiRequest<unknown, undefined>,
+  { archive }: ApiParts,
 ): Promise<Response> {
-  const before = await fromStorage(() => archive.hold(id));
-  if (!await fromStorage(() => archive.setHold(id, undefined))) return notFound();
-  if (before === undefined) return noContent();
-  const { reason } = before;
-  await fromStorage(() => audit({ action: "release", id, reason, remoteAddress }));
-  return noContent();
+  return await fromStorage(() => archive.setHold(id, undefined)) ? noContent() : notFound();
 }
 
 function noContent(): Response {

@@ -23,7 +23,6 @@ export interface RawRequest {
   readonly id: string;
   /** What follows the `?`. */
   readonly query: string;
-  readonly remoteAddress: string;
 }
 
 /** A request whose parts were checked. */
@@ -33,7 +32,6 @@ export interface ApiRequest<Query, Body> {
   readonly id: string;
   readonly query: Query;
   readonly body: Body;
-  readonly remoteAddress: string;
 }
 
 /** One answer, as the description of the API has it. */
@@ -92,7 +90,7 @@ export function route<Query extends z.ZodObject, Body extends z.ZodType>(
   const hasId = description.path.includes(ID_PLACE);
   return {
     ...description,
-    async answer({ request, id, query: queryText, remoteAddress }, parts) {
+    async answer({ request, id, query: queryText }, parts) {
       if (hasId && placeOf(id) === undefined) {
         return errorResponse(
           "invalid_id",
@@ -110,7 +108,7 @@ export function route<Query extends z.ZodObject, Body extends z.ZodType>(
       const body = check(description.body, json?.value, "invalid_body");
       if (body.outcome === "refused") return body.response;
       return await answer(
-        { request, id, query: query.value, body: body.value, remoteAddress },
+        { request, id, query: query.value, body: body.value },
         parts,
       );
     },

@@ -40,7 +40,6 @@ Deno.test("any request: is answered as the table of errors says, and nothing is 
     adminToken: ADMIN_TOKEN,
     failedTries: { waitSeconds: () => 0, fail: () => "within" },
     remove: () => Promise.resolve("on_hold"),
-    audit: () => {},
   });
 
   const word = fc.oneof(

@@ -13,7 +13,6 @@ const OPTIONS: ApiOptions = {
   adminToken: ADMIN_TOKEN,
   failedTries: { waitSeconds: () => 0, fail: () => "within" },
   remove: () => Promise.resolve("not_found"),
-  audit: () => {},
 };
 
 async function ask(

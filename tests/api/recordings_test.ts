@@ -171,7 +171,7 @@ Deno.test("recordings: messages are sent as they were logged, of half a line not
   await api.closed();
 });
 
-Deno.test("recordings: a hold is set, changed and lifted, each told to the audit, and keeps from removal", async () => {
+Deno.test("recordings: a hold is set, changed and lifted, and keeps from removal", async () => {
   await using api = await ApiServer.start();
   const { id } = await api.record({ audio: AUDIO });
   const path = `/api/recordings/${id}`;
@@ -202,12 +202,6 @@ Deno.test("recordings: a hold is set, changed and lifted, each told to the audit
     assertEquals([lifted.status, await lifted.text()], [204, ""]);
   }
   assertEquals(await api.archive.hold(id), undefined);
-  const common = { id, remoteAddress: "127.0.0.1" };
-  assertEquals(api.changes, [
-    { action: "hold", reason: "Case 4711", ...common },
-    { action: "hold", reason: "Case 4712", ...common },
-    { action: "release", reason: "Case 4712", ...common },
-  ]);
 
   const removed = await api.fetch(path, { method: "DELETE" });
   assertEquals([removed.status, await removed.text()], [204, ""]);

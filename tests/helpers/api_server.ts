@@ -1,12 +1,7 @@
 /**
  * A server with the API for recordings, for one test: over real HTTP, with recordings in a folder.
  */
-import {
-  type ApiLimits,
-  createApi,
-  type HoldChange,
-  type RemoveOutcome,
-} from "../../lib/api/mod.ts";
+import { type ApiLimits, createApi, type RemoveOutcome } from "../../lib/api/mod.ts";
 import { Keyring } from "../../lib/protocol/keyring.ts";
 import { type AudioHookServer, FailureLimiter, startServer } from "../../lib/server/mod.ts";
 import type { RecordingArchive } from "../../lib/storage/recording_archive.ts";
@@ -34,21 +29,17 @@ export class ApiServer implements AsyncDisposable {
   readonly server: AudioHookServer;
   readonly archive: FolderArchive;
   readonly index: MemoryIndex;
-  /** Holds that were set or lifted. */
-  readonly changes: readonly HoldChange[];
   readonly #folder: TempDir;
 
   private constructor(
     server: AudioHookServer,
     archive: FolderArchive,
     index: MemoryIndex,
-    changes: readonly HoldChange[],
     folder: TempDir,
   ) {
     this.server = server;
     this.archive = archive;
     this.index = index;
-    this.changes = changes;
     this.#folder = folder;
   }
 
@@ -57,7 +48,6 @@ export class ApiServer implements AsyncDisposable {
     const folder = await TempDir.create();
     const archive = new FolderArchive(folder.path);
     const index = new MemoryIndex();
-    const changes: HoldChange[] = [];
     const limiter = new FailureLimiter({ perMinute: maxFailuresPerMinute });
     const api = createApi({
       archive: options.archive?.(archive) ?? archive,
@@ -74,12 +64,11 @@ export class ApiServer implements AsyncDisposable {
         if (outcome === "removed") await index.remove(id);
         return outcome;
       },
-      audit: (change) => void changes.push(change),
       limits,
     });
     const keyring = await Keyring.create(new Map());
     const server = startServer({ keyring, apps: [], routes: api });
-    return new ApiServer(server, archive, index, changes, folder);
+    return new ApiServer(server, archive, index, folder);
   }
 
   /** Makes a recording that the index knows. */

@@ -73,10 +73,14 @@ export interface RecordingPage {
 
 /** An index of recordings. */
 export interface RecordingIndex {
-  /** Adds an entry, or replaces that of the same id. */
-  put(entry: IndexedRecording): Promise<void>;
+  /**
+   * Adds an entry, or replaces that of the same id.
+   *
+   * @param signal When it is aborted, nothing is begun any more: what comes later wins.
+   */
+  put(entry: IndexedRecording, signal?: AbortSignal): Promise<void>;
   /** Removes an entry, if it is there. */
-  remove(id: string): Promise<void>;
+  remove(id: string, signal?: AbortSignal): Promise<void>;
   /** One entry. */
   get(id: string): Promise<RecordingEntry | undefined>;
   /**
@@ -92,4 +96,9 @@ export interface RecordingIndex {
 /** Thrown when a cursor is none that was given with a page. */
 export class InvalidCursorError extends Error {
   override readonly name = "InvalidCursorError";
+}
+
+/** Thrown when the index does not answer, or answers too late. It may be asked again later. */
+export class IndexUnavailableError extends Error {
+  override readonly name = "IndexUnavailableError";
 }

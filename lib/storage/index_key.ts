@@ -1,0 +1,89 @@
+/**
+ * The key that the index of recordings hides participants by: without it, nobody who has the index
+ * can try out phone numbers. It is kept in the data folder, beside the recordings.
+ *
+ * Imports node: only.
+ */
+import { join } from "node:path";
+
+/** Name of the file in the data folder. */
+const FILE_NAME = "index.key";
+
+/** Length of the key. */
+export const INDEX_KEY_BYTES = 32;
+
+/** Thrown when the key can neither be read nor made. Says what to do about it. */
+export class IndexKeyError extends Error {
+  override readonly name = "IndexKeyError";
+}
+
+/**
+ * Reads the key of the index, or makes it if there is none: random bytes in a file that only its
+ * owner may read. Of several processes that start at once, one makes the key and all return it.
+ *
+ * @param dataDir Folder of the file `index.key`. Made if it does not exist.
+ * @throws {IndexKeyError} If the file is broken, or can be neither read nor written.
+ */
+export async function loadOrCreateIndexKey(dataDir: string): Promise<Uint8Array<ArrayBuffer>> {
+  const path = join(dataDir, FILE_NAME);
+  const found = await readKey(path);
+  if (found !== undefined) return found;
+  const made = crypto.getRandomValues(new Uint8Array(INDEX_KEY_BYTES));
+  if (await writeIfAbsent(dataDir, path, made)) return made;
+  // Another process was faster.
+  const theirs = await readKey(path);
+  if (theirs !== undefined) return theirs;
+  throw new IndexKeyError(
+    `Cannot read ${path}: it was removed while the server started. Start the server again`,
+  );
+}
+
+async function readKey(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  let key: Uint8Array<ArrayBuffer>;
+  try {
+    key = await Deno.readFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new IndexKeyError(`Cannot read ${path}: make it readable for the server`, {
+      cause: error,
+    });
+  }
+  if (key.length === INDEX_KEY_BYTES) return key;
+  throw new IndexKeyError(
+    `Cannot use ${path}: expected ${INDEX_KEY_BYTES} bytes, got ${key.length}. Restore the file, ` +
+      `or delete it to have a new key made (the index is built anew then)`,
+  );
+}
+
+/** Writes the file whole or not at all. False if there is one already. */
+async function writeIfAbsent(dataDir: string, path: string, key: Uint8Array): Promise<boolean> {
+  const temporaryPath = `${path}.${crypto.randomUUID()}.tmp`;
+  try {
+    await Deno.mkdir(dataDir, { recursive: true, mode: 0o750 });
+    try {
+      await writePrivately(temporaryPath, key);
+      // A link, not a rename: a rename would replace what another process has put there.
+      await Deno.link(temporaryPath, path);
+      return true;
+    } finally {
+      await Deno.remove(temporaryPath).catch(() => {});
+    }
+  } catch (error) {
+    // `mkdir` fails with the same error if there is a file in the folder's place.
+    if (error instanceof Deno.errors.AlreadyExists && await isThere(path)) return false;
+    throw new IndexKeyError(`Cannot write ${path}: make DATA_DIR a writable folder`, {
+      cause: error,
+    });
+  }
+}
+
+async function writePrivately(path: string, bytes: Uint8Array): Promise<void> {
+  using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
+  // On disk before it gets its name: a power failure must not leave an empty file behind.
+  await file.sync();
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}

@@ -1,0 +1,168 @@
+/**
+ * Opens the index of recordings: in a file, or in the database of a URL or of Deno Deploy.
+ *
+ * Nothing in the index is lost if it has to be made anew: a file that is broken, or that was
+ * built otherwise, is put out of the way. Imports node:, the log and its neighbours.
+ */
+import { getLogger } from "@logtape/logtape";
+import { basename, dirname, join } from "node:path";
+import { findDamage } from "./index_file_check.ts";
+import type { IndexFormat } from "./index_keys.ts";
+import { KvRecordingIndex, type KvRecordingIndexOptions } from "./kv_recording_index.ts";
+
+const log = getLogger(["audiohook", "index"]);
+
+/** What SQLite keeps beside its file. */
+const SUFFIXES = ["", "-wal", "-shm"] as const;
+
+/** Where the index is, and how it's built. */
+export interface OpenIndexOptions extends KvRecordingIndexOptions {
+  /** Path of a file. Its folder is made if there is none. */
+  readonly path?: string;
+  /**
+   * Address of a KV database; its access token is in the environment, `DENO_KV_ACCESS_TOKEN`. With
+   * neither path nor address, it's the database of Deno Deploy.
+   */
+  readonly url?: string;
+}
+
+/**
+ * Opens the index, and makes it if there is none. One in a file that is broken is moved aside, to
+ * `<path>.broken-<time>`; one that was built with another key or format begins empty. It is up
+ * to `IndexUpkeep` to fill it.
+ *
+ * @throws If there is no way to open it now; it may be tried again.
+ */
+export async function openRecordingIndex(options: OpenIndexOptions): Promise<KvRecordingIndex> {
+  if (typeof Deno.openKv !== "function") {
+    throw new Error(
+      'Cannot open the index of recordings: expected Deno KV to be switched on, by "unstable": ' +
+        '["kv"] in deno.json or by --unstable-kv',
+    );
+  }
+  const { path, url } = options;
+  if (path !== undefined) return await openFile(path, options);
+  using stack = new DisposableStack();
+  const index = stack.use(new KvRecordingIndex(await Deno.openKv(url), options));
+  if (await formatOf(index) !== "the same") await index.writeFormat();
+  stack.move();
+  return index;
+}
+
+async function openFile(path: string, options: OpenIndexOptions): Promise<KvRecordingIndex> {
+  await Deno.mkdir(dirname(path), { recursive: true, mode: 0o750 });
+  const damage = await damageOf(path);
+  if (damage !== undefined) await moveAside(path, { damage });
+  let index: KvRecordingIndex | undefined;
+  try {
+    index = await openUnlessOther(path, options);
+  } catch (error) {
+    // It may be the disk that is full, for example. If another file can be opened, it's this one.
+    if (!await canOpenAnother(path, options)) throw error;
+    await moveAside(path, { error });
+    index = await openUnlessOther(path, options);
+  }
+  if (index !== undefined) return index;
+  // Emptied record by record, what was removed would stay in the file for long.
+  await removeFiles(path);
+  index = await openUnlessOther(path, options);
+  if (index === undefined) throw new Error(`Cannot open ${path}: another program uses it`);
+  return index;
+}
+
+/** Opens a file; `undefined` if what is in it was built otherwise. */
+async function openUnlessOther(
+  path: string,
+  options: OpenIndexOptions,
+): Promise<KvRecordingIndex | undefined> {
+  await createIfMissing(path);
+  using stack = new DisposableStack();
+  const index = stack.use(new KvRecordingIndex(await Deno.openKv(path), options));
+  const format = await formatOf(index);
+  if (format === "another") return undefined;
+  if (format === "none") await index.writeFormat();
+  stack.move();
+  return index;
+}
+
+async function canOpenAnother(path: string, options: OpenIndexOptions): Promise<boolean> {
+  const other = `${path}.try-${crypto.randomUUID()}`;
+  try {
+    (await openUnlessOther(other, options))?.[Symbol.dispose]();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await removeFiles(other).catch(() => {});
+  }
+}
+
+async function damageOf(path: string): Promise<string | undefined> {
+  try {
+    const { isFile, size } = await Deno.stat(path);
+    if (!isFile) return "it is no file";
+    return size === 0 ? undefined : await findDamage(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+async function createIfMissing(path: string): Promise<void> {
+  try {
+    // With personal data in it, it's for nobody else to read; its neighbours are made likewise. One
+    // that exists is not touched: who closes a file lets go of the locks that KV may have on it.
+    (await Deno.open(path, { createNew: true, write: true, mode: 0o600 })).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+/** How what is there was built. */
+async function formatOf(index: KvRecordingIndex): Promise<"the same" | "another" | "none"> {
+  const found = await index.readFormat();
+  if (found === undefined) return "none";
+  const difference = differenceOf(found, index.format);
+  if (difference === undefined) return "the same";
+  log.warning("The index of recordings was built {difference}: it is built anew", { difference });
+  return "another";
+}
+
+function differenceOf(found: IndexFormat, expected: IndexFormat): string | undefined {
+  if (found.version !== expected.version) return `by another version (${found.version})`;
+  if (found.participants !== expected.participants) {
+    return found.participants === "plain" ? "with personal data" : "without personal data";
+  }
+  return found.keyHash === expected.keyHash ? undefined : "with another key";
+}
+
+/** Moves a file out of the way, and tells. */
+async function moveAside(path: string, cause: Record<string, unknown>): Promise<void> {
+  const aside = `${path}.broken-${new Date().toISOString().replaceAll(":", "-")}`;
+  const earlier = await brokenOnes(path);
+  for (const suffix of SUFFIXES) {
+    await Deno.rename(`${path}${suffix}`, `${aside}${suffix}`).catch(unlessThere);
+  }
+  // One is enough to find out what happened; a disk that breaks them all must not be filled.
+  for (const old of earlier) await Deno.remove(old, { recursive: true }).catch(() => {});
+  log.error("The index of recordings is broken: it is built anew; the old one is {aside}", {
+    aside,
+    ...cause,
+  });
+}
+
+async function brokenOnes(path: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir(dirname(path))) {
+    if (name.startsWith(`${basename(path)}.broken-`)) found.push(join(dirname(path), name));
+  }
+  return found;
+}
+
+async function removeFiles(path: string): Promise<void> {
+  for (const suffix of SUFFIXES) await Deno.remove(`${path}${suffix}`).catch(unlessThere);
+}
+
+function unlessThere(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}

@@ -1,0 +1,183 @@
+/**
+ * Makes the index say what the recordings say: adds what is missing, removes what is gone.
+ *
+ * Recordings and entries are walked side by side, a day at a time: there may be many more of them
+ * than fit into memory. Recordings may begin, end and be removed meanwhile. Imports the log and its
+ * neighbours.
+ */
+import { getLogger } from "@logtape/logtape";
+import type { RecordingArchive } from "./recording_archive.ts";
+import { placeOf } from "./recording_id.ts";
+import { entryOf, type IndexedRecording, type RecordingIndex } from "./recording_index.ts";
+import type { RecordingMetadata } from "./recording_metadata.ts";
+import type { WalkedEntry } from "./kv_recording_index.ts";
+
+const log = getLogger(["audiohook", "index"]);
+
+/** How many recordings are read at once. */
+const RECORDINGS_AT_ONCE = 25;
+/** An entry may come before the files of its recording, which the storage may be slow to make. */
+const GRACE_MS = 60_000;
+/** More than any id. */
+const LAST = "~";
+
+/** What rebuilding needs of an index. */
+export interface RebuildableIndex extends RecordingIndex {
+  /** See `KvRecordingIndex`. */
+  putAll(recordings: readonly IndexedRecording[], signal?: AbortSignal): Promise<number>;
+  /** See `KvRecordingIndex`. */
+  walk(fromId: string, toId: string): AsyncIterable<WalkedEntry>;
+}
+
+/** Options of {@link rebuildIndex}. */
+export interface RebuildOptions {
+  /**
+   * Whether the metadata of all recordings is read, and compared with their entries. If not, which
+   * is the default, it's only that of those that have no entry, or one that says it's being made.
+   */
+  readonly isThorough?: boolean;
+  /** Ends it between two recordings, with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Is called from time to time. */
+  readonly onProgress?: (counts: RebuildCounts) => void;
+  /** Milliseconds since 1970; for tests. */
+  readonly now?: () => number;
+}
+
+/** What was found and done so far. */
+export interface RebuildCounts {
+  /** How many recordings there are. */
+  readonly recordings: number;
+  /** How many entries were added, or replaced because they differed. */
+  readonly written: number;
+  /** How many entries were removed, whose recordings are gone. */
+  readonly removed: number;
+  /** How many recordings have no metadata so far: they are being made. */
+  readonly beingMade: number;
+  /** How many have metadata that can't be read: their entries, if any, stay as they are. */
+  readonly unreadable: number;
+}
+
+/**
+ * Rebuilds an index. Whatever of it was done counts, also if it ends early.
+ *
+ * @throws What the index or the archive says if it fails as a whole; the signal's reason.
+ */
+export async function rebuildIndex(
+  index: RebuildableIndex,
+  archive: RecordingArchive,
+  options: RebuildOptions = {},
+): Promise<RebuildCounts> {
+  const rebuilding = new Rebuilding(index, archive, options);
+  let day = "";
+  let ids = new Set<string>();
+  for await (const id of archive.list()) {
+    options.signal?.throwIfAborted();
+    const place = placeOf(id);
+    if (place === undefined) continue;
+    if (place.day !== day) {
+      if (place.day < day) throw new Error(`The archive lists ${place.day} after ${day}`);
+      await rebuilding.compare(day, place.day, ids);
+      day = place.day;
+      ids = new Set();
+    }
+    ids.add(id);
+  }
+  await rebuilding.compare(day, LAST, ids);
+  return rebuilding.counts;
+}
+
+class Rebuilding {
+  readonly counts = { recordings: 0, written: 0, removed: 0, beingMade: 0, unreadable: 0 };
+  readonly #index: RebuildableIndex;
+  readonly #archive: RecordingArchive;
+  readonly #options: RebuildOptions;
+
+  constructor(index: RebuildableIndex, archive: RecordingArchive, options: RebuildOptions) {
+    this.#index = index;
+    this.#archive = archive;
+    this.#options = options;
+  }
+
+  /**
+   * Compares all entries from a day up to another one, which is not included, with the recordings
+   * there are.
+   *
+   * @param ids Becomes empty.
+   */
+  async compare(fromDay: string, toDay: string, ids: Set<string>): Promise<void> {
+    const { signal, isThorough = false, onProgress } = this.#options;
+    this.counts.recordings += ids.size;
+    const toRead: string[] = [];
+    const perhapsGone: WalkedEntry[] = [];
+    // What is found is dealt with at once, so that no more than the ids of a day is kept.
+    const deal = async (atLeast: number) => {
+      if (toRead.length >= atLeast) await this.#read(toRead.splice(0));
+      if (perhapsGone.length >= atLeast) await this.#removeGone(perhapsGone.splice(0));
+      onProgress?.(this.counts);
+    };
+    for await (const entry of this.#index.walk(fromDay, toDay)) {
+      signal?.throwIfAborted();
+      if (!ids.delete(entry.id)) perhapsGone.push(entry);
+      else if (isThorough || entry.state === "recording") toRead.push(entry.id);
+      if (toRead.length + perhapsGone.length >= RECORDINGS_AT_ONCE) await deal(1);
+    }
+    for (const id of ids) {
+      ids.delete(id);
+      toRead.push(id);
+      if (toRead.length >= RECORDINGS_AT_ONCE) await deal(1);
+    }
+    await deal(1);
+  }
+
+  /** Puts what the metadata of recordings says. */
+  async #read(ids: readonly string[]): Promise<void> {
+    const { signal } = this.#options;
+    signal?.throwIfAborted();
+    const found: IndexedRecording[] = [];
+    await Promise.all(ids.map(async (id) => {
+      const metadata = await this.#metadata(id);
+      if (metadata !== undefined) found.push(entryOf(id, metadata));
+    }));
+    this.counts.written += await this.#index.putAll(found, signal);
+    // One that was removed in between has lost its entry before it was put.
+    await Promise.all(found.map(async ({ id }) => {
+      if (await this.#isGone(id)) await this.#index.remove(id, signal);
+    }));
+  }
+
+  /** The metadata, or `undefined` if there is none, which is counted. */
+  async #metadata(id: string): Promise<RecordingMetadata | undefined> {
+    try {
+      const metadata = await this.#archive.metadata(id);
+      if (metadata === undefined) this.counts.beingMade++;
+      return metadata;
+    } catch (error) {
+      this.counts.unreadable++;
+      log.warning("Cannot index the recording {id}: its metadata cannot be read", { id, error });
+      return undefined;
+    }
+  }
+
+  async #removeGone(entries: readonly WalkedEntry[]): Promise<void> {
+    const { signal, now = Date.now } = this.#options;
+    signal?.throwIfAborted();
+    for (const { id, state, startedAt } of entries) {
+      if (state === "recording" && now() - Date.parse(startedAt) < GRACE_MS) continue;
+      if (!await this.#isGone(id)) continue;
+      await this.#index.remove(id, signal);
+      this.counts.removed++;
+    }
+  }
+
+  /** Whether there is no recording, not even one that came after the recordings were listed. */
+  async #isGone(id: string): Promise<boolean> {
+    for (const part of ["messages", "audio"] as const) {
+      const file = await this.#archive.open(id, part);
+      if (file === undefined) continue;
+      await file[Symbol.asyncDispose]();
+      return false;
+    }
+    return await this.#archive.metadata(id).catch(() => "unreadable") === undefined;
+  }
+}

@@ -88,7 +88,10 @@ export interface CallHandler {
   dtmf?(digit: string): void;
   /** What was played began, or is through (Audio Connector). */
   playback?(state: "started" | "completed"): void;
-  /** About a second has passed, in any state: for work that waits for time, without a timer. */
+  /**
+   * Comes about every 800 ms, in any state: for work that waits for time, without a timer. 900 ms is
+   * the longest that is planned for.
+   */
   tick?(): void;
   /**
    * The call ends: no more audio comes. If the client closed it, events may still be sent until

@@ -5,44 +5,38 @@
  * storage, up to a bound. If the storage fails, the same chunk is tried again until it is there.
  * Imports the storage's interface.
  */
-import type { RecordingFiles } from "../storage/recording_store.ts";
+import type { FilePart, RecordingFiles } from "../storage/recording_store.ts";
+import { both, RecordingJobs } from "./recording_jobs.ts";
+import { silenceOf, SPARE_CHUNKS } from "./spare_chunks.ts";
 
 /** How much audio may wait for the storage: minutes of it. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 /** And how many characters of messages, which may come faster than any storage writes. */
 const MAX_WAITING_CHARS = 2 * 1024 * 1024;
-
-/** How long until storage that failed is tried again. */
-const RETRY_MS = 1000;
-/** How long it is tried after the call has ended. */
-const GIVE_UP_MS = 60_000;
 /** Messages are handed to the storage when there are so many characters of them. */
 const LINES_CHARS = 256 * 1024;
-/** As many as are usually under way to the storage: those of a few hundred calls. */
-const MAX_SPARE_CHUNKS = 256;
-/** Silence is written from one buffer. */
-const SILENCE_BYTES = 256 * 1024;
 
-/** What a {@link RecordingWriter} needs. */
+/** What a {@link RecordingWriter} needs, and whom it tells. */
 export interface RecordingWriterOptions {
-  /** Makes the files; it may be called again if it fails. */
-  readonly create: () => Promise<RecordingFiles>;
-  /** Bytes of about a second of audio, a whole number of samples. */
+  /** Makes the files; it may be called again if it fails. Told of syncs as a store tells. */
+  readonly create: (onSync: (error: unknown) => void) => Promise<RecordingFiles>;
+  /** Bytes of a little more audio than comes between two looks, a whole number of samples. */
   readonly chunkBytes: number;
   /** The byte that silence is made of. */
   readonly silenceByte: number;
   /** Beginning of the audio file; `undefined` for a recording without audio. */
   readonly header: Uint8Array | undefined;
+  /** The files are made. */
+  readonly onCreated?: (files: RecordingFiles) => void;
   /** Storage failed. Called once until it works again. */
   readonly onFailure: (error: unknown) => void;
   /** Storage works again. */
   readonly onRecovery: () => void;
 }
 
-/** Something to be written, tried until it succeeds. */
-interface Job {
-  readonly write: (files: RecordingFiles) => Promise<void>;
-  readonly onWritten?: () => void;
+/** A part of a file that was collected. */
+interface Collected extends FilePart {
+  readonly onWritten: () => void;
 }
 
 /** The files of one recording, as something to write to without waiting. */
@@ -52,40 +46,41 @@ export class RecordingWriter {
   #chunkUsed = 0;
   readonly #options: RecordingWriterOptions;
   readonly #encoder = new TextEncoder();
-  readonly #jobs: Job[] = [];
+  readonly #jobs: RecordingJobs;
   #lines: string[] = [];
   #linesChars = 0;
   #audioOffset: number;
   #messagesOffset = 0;
   #waitingAudioBytes = 0;
   #waitingMessageChars = 0;
-  #isFailing = false;
-  #endedMs: number | undefined;
-  #hasGivenUp = false;
-  #files: RecordingFiles | undefined;
+  #isFlushDue = false;
   #location: string | undefined;
-  #isWorking = false;
-  /** Settles when nothing is left to do; there if somebody waits for it. */
-  #idle: PromiseWithResolvers<void> | undefined;
 
   /** Begins to make the files. */
   constructor(options: RecordingWriterOptions) {
+    const { chunkBytes, header, create, onFailure, onRecovery } = options;
     this.#options = options;
-    this.#chunk = SPARE_CHUNKS.take(options.chunkBytes);
-    this.#audioOffset = options.header?.length ?? 0;
-    const { header } = options;
-    if (header !== undefined) this.#jobs.push({ write: (files) => files.writeAudio(0, header) });
-    this.#work();
+    this.#chunk = SPARE_CHUNKS.take(chunkBytes);
+    this.#audioOffset = header?.length ?? 0;
+    this.#jobs = new RecordingJobs({
+      create,
+      onCreated: (files) => {
+        this.#location = files.location;
+        options.onCreated?.(files);
+      },
+      onFailure,
+      onRecovery,
+      onIdle: () => {
+        if (this.#isFlushDue) this.flush();
+      },
+    });
+    if (header !== undefined) this.#jobs.add({ run: (files) => files.writeAudio(0, header) });
+    this.#jobs.begin();
   }
 
   /** Where the files are; `undefined` until they are made. */
   get location(): string | undefined {
     return this.#location;
-  }
-
-  /** Whether all that was handed to the storage is written. */
-  get isIdle(): boolean {
-    return !this.#isWorking;
   }
 
   /** Whether so many bytes more may wait. */
@@ -119,7 +114,7 @@ export class RecordingWriter {
       this.#chunk.set(part, this.#chunkUsed);
       this.#chunkUsed += part.length;
       rest = rest.subarray(part.length);
-      if (this.#chunkUsed === this.#chunk.length) this.#queueChunk();
+      if (this.#chunkUsed === this.#chunk.length) this.#addJob(this.#takeChunk(), undefined);
     }
     return true;
   }
@@ -132,13 +127,13 @@ export class RecordingWriter {
       this.#chunkUsed += bytes;
       return;
     }
-    this.#queueChunk();
+    this.#addJob(this.#takeChunk(), undefined);
     const buffer = silenceOf(this.#options.silenceByte);
     for (let rest = bytes; rest > 0; rest -= buffer.length) {
       const part = rest >= buffer.length ? buffer : buffer.subarray(0, rest);
       const offset = this.#audioOffset;
       this.#audioOffset += part.length;
-      this.#queue({ write: (files) => files.writeAudio(offset, part) });
+      this.#jobs.add({ run: (files) => files.writeAudio(offset, part) });
     }
   }
 
@@ -147,27 +142,22 @@ export class RecordingWriter {
     this.#lines.push(line);
     this.#linesChars += line.length;
     this.#waitingMessageChars += line.length;
-    if (this.#linesChars > LINES_CHARS) this.#queueLines();
+    if (this.#linesChars > LINES_CHARS) this.#addJob(undefined, this.#takeLines());
+  }
+
+  /**
+   * Hands what was collected to the storage: now, or as soon as it has done what it does, because
+   * what it has no time for is better collected in whole chunks.
+   */
+  look(): void {
+    if (this.#jobs.isIdle) this.flush();
+    else this.#isFlushDue = true;
   }
 
   /** Hands what was collected to the storage. */
   flush(): void {
-    this.#queueChunk();
-    this.#queueLines();
-  }
-
-  #queueLines(): void {
-    if (this.#lines.length === 0) return;
-    const bytes = this.#encoder.encode(this.#lines.join(""));
-    const chars = this.#linesChars;
-    this.#lines = [];
-    this.#linesChars = 0;
-    const offset = this.#messagesOffset;
-    this.#messagesOffset += bytes.length;
-    this.#queue({
-      write: (files) => files.writeMessages(offset, bytes),
-      onWritten: () => this.#waitingMessageChars -= chars,
-    });
+    this.#isFlushDue = false;
+    this.#addJob(this.#takeChunk(), this.#takeLines());
   }
 
   /**
@@ -176,39 +166,48 @@ export class RecordingWriter {
    *
    * @param header Beginning of the audio file, for good.
    * @param padding What follows the audio.
-   * @param metadata Made when all audio is written.
+   * @param metadata Made when all that came before is written.
    * @returns Whether all is written; otherwise it was given up.
    */
-  async finish(
+  finish(
     header: Uint8Array | undefined,
     padding: Uint8Array,
     metadata: () => string,
   ): Promise<boolean> {
-    this.#files?.hurry();
-    this.flush();
-    this.#endedMs = performance.now();
-    const end = this.#audioOffset;
-    if (header !== undefined) {
-      if (padding.length > 0) this.#queue({ write: (files) => files.writeAudio(end, padding) });
-      this.#queue({ write: (files) => files.writeAudio(0, header) });
-      this.#queue({ write: (files) => files.finishAudio() });
-    }
-    this.#queue({ write: (files) => files.writeMetadata(metadata()) });
-    await this.#untilIdle();
-    return !this.#hasGivenUp;
+    this.#jobs.hurry();
+    const finished = Promise.withResolvers<boolean>();
+    const chunk = this.#takeChunk();
+    const lines = this.#takeLines();
+    const rest = new Uint8Array((chunk?.bytes.length ?? 0) + padding.length);
+    if (chunk !== undefined) rest.set(chunk.bytes);
+    rest.set(padding, rest.length - padding.length);
+    chunk?.onWritten();
+    const audio = header && {
+      header,
+      rest: { offset: chunk?.offset ?? this.#audioOffset, bytes: rest },
+    };
+    const messages = lines ?? { offset: this.#messagesOffset, bytes: new Uint8Array() };
+    const { offset, bytes } = messages;
+    this.#jobs.add({
+      run: (files) => files.finish({ audio, messages: { offset, bytes }, metadata: metadata() }),
+      onDone: () => {
+        lines?.onWritten();
+        finished.resolve(true);
+      },
+      onGivenUp: () => finished.resolve(false),
+    });
+    return finished.promise;
   }
 
   /** Writes the last messages, and lets go of the files. Called after {@link finish}. */
   async close(): Promise<void> {
     // What was given up is not begun anew: its beginning would be missing.
-    if (!this.#hasGivenUp) this.flush();
-    await this.#untilIdle();
-    this.#files?.close();
-    this.#files = undefined;
+    if (!this.#jobs.hasGivenUp) this.flush();
+    await this.#jobs.close();
   }
 
-  #queueChunk(): void {
-    if (this.#chunkUsed === 0) return;
+  #takeChunk(): Collected | undefined {
+    if (this.#chunkUsed === 0) return undefined;
     const chunk = this.#chunk;
     const bytes = chunk.subarray(0, this.#chunkUsed);
     this.#chunk = SPARE_CHUNKS.take(this.#options.chunkBytes);
@@ -217,95 +216,38 @@ export class RecordingWriter {
     this.#audioOffset += bytes.length;
     // What it takes, which is more than what is used of it.
     this.#waitingAudioBytes += chunk.length;
-    this.#queue({
-      write: (files) => files.writeAudio(offset, bytes),
-      onWritten: () => {
-        this.#waitingAudioBytes -= chunk.length;
-        SPARE_CHUNKS.give(chunk);
+    const onWritten = () => {
+      this.#waitingAudioBytes -= chunk.length;
+      SPARE_CHUNKS.give(chunk);
+    };
+    return { offset, bytes, onWritten };
+  }
+
+  #takeLines(): Collected | undefined {
+    if (this.#lines.length === 0) return undefined;
+    const bytes = this.#encoder.encode(this.#lines.join(""));
+    const chars = this.#linesChars;
+    this.#lines = [];
+    this.#linesChars = 0;
+    const offset = this.#messagesOffset;
+    this.#messagesOffset += bytes.length;
+    return { offset, bytes, onWritten: () => void (this.#waitingMessageChars -= chars) };
+  }
+
+  /** Both at once, so that they travel together. */
+  #addJob(audio: Collected | undefined, lines: Collected | undefined): void {
+    if (audio === undefined && lines === undefined) return;
+    this.#jobs.add({
+      run(files) {
+        const audioWritten = audio && files.writeAudio(audio.offset, audio.bytes);
+        const linesWritten = lines && files.writeMessages(lines.offset, lines.bytes);
+        if (audioWritten && linesWritten) return both(audioWritten, linesWritten);
+        return audioWritten ?? linesWritten ?? Promise.resolve();
+      },
+      onDone() {
+        audio?.onWritten();
+        lines?.onWritten();
       },
     });
   }
-
-  #queue(job: Job): void {
-    this.#jobs.push(job);
-    this.#work();
-  }
-
-  #work(): void {
-    if (this.#isWorking) return;
-    this.#isWorking = true;
-    this.#next();
-  }
-
-  #untilIdle(): Promise<void> {
-    if (!this.#isWorking) return Promise.resolve();
-    this.#idle ??= Promise.withResolvers();
-    return this.#idle.promise;
-  }
-
-  /** Does the next job. Not by `await`: thousands of recordings come by here each second. */
-  #next(): void {
-    const [job] = this.#jobs;
-    if (this.#files === undefined) this.#create().then(() => this.#next(), this.#onFailed);
-    else if (job === undefined) this.#rest();
-    else job.write(this.#files).then(this.#onWritten, this.#onFailed);
-  }
-
-  async #create(): Promise<void> {
-    const files = await this.#options.create();
-    this.#files = files;
-    this.#location = files.location;
-    if (this.#endedMs !== undefined) files.hurry();
-  }
-
-  readonly #onWritten = (): void => {
-    this.#jobs.shift()?.onWritten?.();
-    if (this.#isFailing) this.#options.onRecovery();
-    this.#isFailing = false;
-    this.#next();
-  };
-
-  readonly #onFailed = (error: unknown): void => {
-    if (!this.#isFailing) this.#options.onFailure(error);
-    this.#isFailing = true;
-    this.#hasGivenUp = this.#endedMs !== undefined &&
-      performance.now() > this.#endedMs + GIVE_UP_MS;
-    if (!this.#hasGivenUp) {
-      setTimeout(() => this.#next(), RETRY_MS);
-      return;
-    }
-    this.#jobs.length = 0;
-    this.#rest();
-  };
-
-  #rest(): void {
-    this.#isWorking = false;
-    this.#idle?.resolve();
-    this.#idle = undefined;
-  }
-}
-
-/** Chunks that are not used at present, of all recordings. */
-class SpareChunks {
-  readonly #chunks = new Map<number, Uint8Array[]>();
-
-  take(bytes: number): Uint8Array {
-    return this.#chunks.get(bytes)?.pop() ?? new Uint8Array(bytes);
-  }
-
-  give(chunk: Uint8Array): void {
-    const chunks = this.#chunks.get(chunk.length) ?? [];
-    this.#chunks.set(chunk.length, chunks);
-    if (chunks.length < MAX_SPARE_CHUNKS) chunks.push(chunk);
-  }
-}
-
-const SPARE_CHUNKS = new SpareChunks();
-
-const SILENCE = new Map<number, Uint8Array>();
-
-function silenceOf(byte: number): Uint8Array {
-  let buffer = SILENCE.get(byte);
-  if (buffer === undefined) SILENCE.set(byte, buffer = new Uint8Array(SILENCE_BYTES).fill(byte));
-  return buffer;
 }

@@ -28,8 +28,13 @@ const MAX_ANSWERS = 100;
 const KEPT_CHARS = 1024;
 /** Those of the protocol; any other one may say anything, and is not logged. */
 const CLOSE_REASONS: readonly string[] = ["end", "error", "disconnect", "reconnect"];
-/** How often apps tick, and the socket is looked at. */
-const LOOK_MS = 1000;
+/**
+ * How often apps tick, and the socket is looked at: at the eighth tick of 100 ms, also if that comes
+ * a little early or late, so every 800 ms. A recorder has to have in its file, within 1 s, all that
+ * came: that is 800 ms up to the tick, and then twice the 50 ms that writes wait for each other, if
+ * one was under way. 100 ms are left for the disk, and for a busy process.
+ */
+const LOOK_MS = 750;
 
 /** What a {@link Connection} is made of. */
 export interface ConnectionParts {

@@ -5,6 +5,7 @@
  * Imports types only.
  */
 import type { FileRequest } from "./file_operations.ts";
+import type { SyncStatus } from "./sync_schedule.ts";
 
 /**
  * Of each write: 1 for audio or 0 for messages, the recording, the place in its file, and the place
@@ -14,20 +15,37 @@ export const NUMBERS_PER_WRITE = 5;
 
 /** What goes to the thread, to be done in this order. */
 export interface Batch {
-  /** {@link NUMBERS_PER_WRITE} for each write. */
-  readonly writes: readonly number[];
+  /** A `Float64Array` of {@link NUMBERS_PER_WRITE} for each write; as a buffer, it travels faster. */
+  readonly writes: ArrayBuffer;
   /** What is written; it comes back, to be used again. */
   readonly bytes: ArrayBuffer;
-  /** What is done after the writes. */
-  readonly request: FileRequest | undefined;
+  /** What else is done. */
+  readonly requests: readonly NumberedRequest[];
 }
 
-/** What comes back. */
+/** A request, and where its answer goes. */
+export interface NumberedRequest {
+  readonly number: number;
+  /** How many of the batch's writes are done before it. */
+  readonly writesBefore: number;
+  readonly request: FileRequest;
+}
+
+/** What comes back: after each batch, and when there is something to tell. */
+export interface ThreadReport {
+  /** A batch is done, but for requests that take longer. */
+  readonly done?: BatchDone;
+  /** Of requests: location of the recording, or why it failed. */
+  readonly answers: readonly (readonly [number: number, answer: string | ThreadError])[];
+  /** Recordings that can't be synced, or, `undefined`, can again. */
+  readonly syncs: readonly (readonly [id: number, error: ThreadError | undefined])[];
+  readonly status: SyncStatus | undefined;
+}
+
+/** What became of a batch. */
 export interface BatchDone {
   /** Which writes failed, counted from 0, and why. */
   readonly failures: readonly (readonly [index: number, error: ThreadError])[];
-  /** Of the request: location of its recording, or why it failed. */
-  readonly answer?: string | ThreadError;
   readonly bytes: ArrayBuffer;
 }
 

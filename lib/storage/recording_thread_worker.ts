@@ -1,40 +1,95 @@
 /**
  * The thread that writes recordings: does what recording_thread.ts asks for.
  */
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { FileOperations } from "./file_operations.ts";
 import {
   type Batch,
   type BatchDone,
+  type NumberedRequest,
   NUMBERS_PER_WRITE,
   type ThreadError,
+  type ThreadReport,
 } from "./recording_batch.ts";
+import type { SyncStatus } from "./sync_schedule.ts";
 
-const operations = new FileOperations();
+/** How long an answer that took syncs waits for others, which end at about the same time. */
+const GATHER_MS = 5;
 
-parentPort?.on("message", (batch: Batch) => {
-  const done: BatchDone = { ...doBatch(batch), bytes: batch.bytes };
-  parentPort?.postMessage(done, [batch.bytes]);
+let answers: [number, string | ThreadError][] = [];
+let syncs: [number, ThreadError | undefined][] = [];
+let status: SyncStatus | undefined;
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+const { syncSeconds } = workerData as { readonly syncSeconds: number };
+const operations = new FileOperations({
+  syncSeconds,
+  onSync(id, error) {
+    syncs.push([id, error === undefined ? undefined : describe(error)]);
+    reportSoon();
+  },
+  onStatus(now) {
+    status = now;
+    reportSoon();
+  },
 });
 
-function doBatch({ writes, bytes, request }: Batch): Omit<BatchDone, "bytes"> {
+parentPort?.on("message", (batch: Batch) => report(doBatch(batch)));
+
+function doBatch(batch: Batch): BatchDone {
   const failures: [number, ThreadError][] = [];
-  for (let i = 0; i < writes.length; i += NUMBERS_PER_WRITE) {
-    try {
-      const from = writes[i + 3] ?? 0;
-      const part = new Uint8Array(bytes, from, writes[i + 4]);
-      const file = writes[i] === 1 ? "audio" : "messages";
-      operations.write(file, writes[i + 1] ?? 0, writes[i + 2] ?? 0, part);
-    } catch (error) {
-      failures.push([i / NUMBERS_PER_WRITE, describe(error)]);
+  const writes = new Float64Array(batch.writes);
+  let index = 0;
+  const writeUpTo = (end: number) => {
+    for (; index < end; index++) {
+      try {
+        doWrite(writes, index * NUMBERS_PER_WRITE, batch.bytes);
+      } catch (error) {
+        failures.push([index, describe(error)]);
+      }
     }
+  };
+  for (const request of batch.requests) {
+    writeUpTo(request.writesBefore);
+    doRequest(request);
   }
-  if (request === undefined) return { failures };
+  writeUpTo(writes.length / NUMBERS_PER_WRITE);
+  return { failures, bytes: batch.bytes };
+}
+
+function doWrite(writes: Float64Array, at: number, bytes: ArrayBuffer): void {
+  const part = new Uint8Array(bytes, writes[at + 3] ?? 0, writes[at + 4]);
+  const file = writes[at] === 1 ? "audio" : "messages";
+  operations.write(file, writes[at + 1] ?? 0, writes[at + 2] ?? 0, part);
+}
+
+function doRequest({ number, request }: NumberedRequest): void {
+  const answer = (result: string | ThreadError) => void answers.push([number, result]);
+  const answerLater = (result: string | ThreadError) => {
+    answer(result);
+    reportSoon();
+  };
   try {
-    return { failures, answer: operations.do(request) };
+    const result = operations.do(request);
+    if (typeof result === "string") answer(result);
+    else result.then(answerLater, (error) => answerLater(describe(error)));
   } catch (error) {
-    return { failures, answer: describe(error) };
+    answer(describe(error));
   }
+}
+
+function reportSoon(): void {
+  timer ??= setTimeout(report, GATHER_MS);
+}
+
+function report(done?: BatchDone): void {
+  clearTimeout(timer);
+  timer = undefined;
+  const all: ThreadReport = { ...(done && { done }), answers, syncs, status };
+  parentPort?.postMessage(all, done === undefined ? [] : [done.bytes]);
+  answers = [];
+  syncs = [];
+  status = undefined;
 }
 
 /** An error of Deno's loses its kind on its way to another thread. */

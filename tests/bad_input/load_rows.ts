@@ -52,10 +52,12 @@ class HalfFaultyStore implements RecordingStore {
     this.#faulty = faulty;
   }
 
-  create(day: string, sessionId: string): Promise<RecordingFiles> {
+  create(
+    ...[day, sessionId, onSync]: Parameters<RecordingStore["create"]>
+  ): Promise<RecordingFiles> {
     this.#first ??= sessionId;
     const store = sessionId === this.#first ? this.#files : this.#faulty;
-    return store.create(day, sessionId);
+    return store.create(day, sessionId, onSync);
   }
 }
 

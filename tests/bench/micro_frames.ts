@@ -57,7 +57,7 @@ async function openRecording(): Promise<{
       return files;
     },
   });
-  const handler: CallHandler = recorder.open(
+  const handler: CallHandler | undefined = recorder.open(
     {
       sessionId: id,
       organizationId: ORGANIZATION_ID,
@@ -68,6 +68,7 @@ async function openRecording(): Promise<{
       },
     } as Parameters<Recorder["open"]>[0],
   );
+  if (handler === undefined) throw new Error("Expected a recording");
   handler.opened?.(media);
   return {
     session,

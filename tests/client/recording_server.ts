@@ -98,7 +98,9 @@ export class RecordingServer implements AsyncDisposable {
       wav: chunks,
       data: chunks?.get("data") ?? new Uint8Array(),
       metadata: JSON.parse(new TextDecoder().decode(json)),
-      messages: new TextDecoder().decode(jsonl).trimEnd().split("\n").map(findMessage),
+      messages: new TextDecoder().decode(jsonl).trimEnd().split("\n")
+        .filter((line) => "from" in JSON.parse(line))
+        .map(findMessage),
     };
   }
 

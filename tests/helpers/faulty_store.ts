@@ -26,9 +26,13 @@ export class FaultyStore implements RecordingStore {
     this.#changed = Promise.withResolvers();
   }
 
-  async create(day: string, sessionId: string): Promise<RecordingFiles> {
+  async create(
+    day: string,
+    sessionId: string,
+    onSync?: (error: unknown) => void,
+  ): Promise<RecordingFiles> {
     await this.#pass();
-    const files = await this.#store.create(day, sessionId);
+    const files = await this.#store.create(day, sessionId, onSync);
     const write = async (
       bytes: Uint8Array,
       offset: number,
@@ -43,17 +47,14 @@ export class FaultyStore implements RecordingStore {
       await how(offset, bytes);
     };
     return {
+      id: files.id,
       location: files.location,
       writeAudio: (offset, bytes) => write(bytes, offset, (at, part) => files.writeAudio(at, part)),
       writeMessages: (offset, bytes) =>
         write(bytes, offset, (at, part) => files.writeMessages(at, part)),
-      finishAudio: async () => {
+      finish: async (ending) => {
         await this.#pass();
-        await files.finishAudio();
-      },
-      writeMetadata: async (text) => {
-        await this.#pass();
-        await files.writeMetadata(text);
+        await files.finish(ending);
       },
       hurry: () => files.hurry(),
       close: () => files.close(),

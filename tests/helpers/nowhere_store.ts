@@ -5,14 +5,14 @@ import type { RecordingStore } from "../../lib/storage/mod.ts";
 
 /** Takes all, at once. */
 export const NOWHERE: RecordingStore = {
-  create: (_, sessionId) =>
+  create: (day, sessionId) =>
     Promise.resolve({
+      id: `${day}.${sessionId}`,
       location: sessionId,
       writeAudio: () => Promise.resolve(),
-      finishAudio: () => Promise.resolve(),
       writeMessages: () => Promise.resolve(),
-      writeMetadata: () => Promise.resolve(),
+      finish: () => Promise.resolve(),
       hurry: () => {},
-      close: () => {},
+      close: () => Promise.resolve(),
     }),
 };

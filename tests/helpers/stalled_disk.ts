@@ -1,7 +1,8 @@
 /**
- * A disk that stalls: a few lines of C between a program and the system, which let it wait in each
- * call that touches a recording, for as long as a file exists. To the program it's a disk that does
- * not answer: whatever thread asks it for something hangs in the system.
+ * A disk that stalls or fails: a few lines of C between a program and the system. In each call that
+ * touches a recording, they let it wait, or give it an error, for as long as a file says so. To the
+ * program it's a disk that does not answer, is full, or is broken: whatever thread asks it for
+ * something hangs in the system, or gets the error.
  *
  * Must not import: anything of lib.
  */
@@ -10,33 +11,91 @@ import { join } from "node:path";
 const SOURCE = `
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-static void stall(const char *path) {
-  const char *switch_file = getenv("STALL_WHILE_EXISTS");
-  if (switch_file == NULL || path == NULL || strstr(path, "/recordings/") == NULL) return;
-  while (access(switch_file, F_OK) == 0) usleep(10000);
+/* Not by the functions below, which would come here again. */
+static int open_raw(const char *path, int flags) {
+  return syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
+}
+
+/* A line for each call, in the order in which they begin. */
+static void note(const char *call, const char *path) {
+  const char *notes = getenv("DISK_NOTES");
+  if (notes == NULL) return;
+  char line[PATH_MAX + 32];
+  int length = snprintf(line, sizeof line, "%s %s\\n", call, path);
+  int fd = open_raw(notes, O_WRONLY | O_APPEND | O_CREAT);
+  if (fd < 0) return;
+  syscall(SYS_write, fd, line, length);
+  syscall(SYS_close, fd);
+}
+
+/* What the file says of a call: "<call or *> <error, or 0 to stall>". -1 if it says nothing. */
+static int trouble(const char *call) {
+  const char *file = getenv("DISK_TROUBLE");
+  char text[64], name[32];
+  int error;
+  int fd = file == NULL ? -1 : open_raw(file, O_RDONLY);
+  if (fd < 0) return -1;
+  ssize_t length = syscall(SYS_read, fd, text, sizeof text - 1);
+  syscall(SYS_close, fd);
+  if (length <= 0) return -1;
+  text[length] = 0;
+  if (sscanf(text, "%31s %d", name, &error) != 2) return -1;
+  return strcmp(name, "*") == 0 || strcmp(name, call) == 0 ? error : -1;
+}
+
+/* Returns 0 if the call may go on, or its error. */
+static int touch(const char *call, const char *path) {
+  if (path == NULL || strstr(path, "/recordings/") == NULL) return 0;
+  note(call, path);
+  int error;
+  while ((error = trouble(call)) == 0) usleep(10000);
+  return error < 0 ? 0 : error;
+}
+
+static int touch_fd(const char *call, int fd) {
+  char link[64], path[PATH_MAX];
+  if (fd <= 2) return 0;
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t length = readlink(link, path, sizeof path - 1);
+  if (length <= 0) return 0;
+  path[length] = 0;
+  return touch(call, path);
+}
+
+static int failed(int error) {
+  errno = error;
+  return -1;
 }
 
 ssize_t write(int fd, const void *bytes, size_t count) {
   static ssize_t (*real)(int, const void *, size_t);
   if (real == NULL) real = dlsym(RTLD_NEXT, "write");
-  if (fd > 2) {
-    char link[64], path[PATH_MAX];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    if (length > 0) {
-      path[length] = 0;
-      stall(path);
-    }
-  }
-  return real(fd, bytes, count);
+  int error = touch_fd("write", fd);
+  return error ? failed(error) : real(fd, bytes, count);
+}
+
+int fdatasync(int fd) {
+  static int (*real)(int);
+  if (real == NULL) real = dlsym(RTLD_NEXT, "fdatasync");
+  int error = touch_fd("fdatasync", fd);
+  return error ? failed(error) : real(fd);
+}
+
+int fsync(int fd) {
+  static int (*real)(int);
+  if (real == NULL) real = dlsym(RTLD_NEXT, "fsync");
+  int error = touch_fd("fsync", fd);
+  return error ? failed(error) : real(fd);
 }
 
 int open64(const char *path, int flags, ...) {
@@ -46,27 +105,38 @@ int open64(const char *path, int flags, ...) {
   va_start(rest, flags);
   mode_t mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(rest, mode_t) : 0;
   va_end(rest);
-  stall(path);
-  return real(path, flags, mode);
+  int error = touch("open", path);
+  return error ? failed(error) : real(path, flags, mode);
 }
 
 int rename(const char *from, const char *to) {
   static int (*real)(const char *, const char *);
   if (real == NULL) real = dlsym(RTLD_NEXT, "rename");
-  stall(to);
-  return real(from, to);
+  int error = touch("rename", to);
+  return error ? failed(error) : real(from, to);
 }
 `;
 
-/** Makes disks stall for programs that are started with its environment. */
+/** What a program asks the disk for. */
+export type DiskCall = "open" | "write" | "fdatasync" | "fsync" | "rename";
+
+/** Errors of Linux. */
+const ERRORS = { EIO: 5, EINVAL: 22, ENOSPC: 28 } as const;
+
+/** Makes disks stall, or fail, for programs that are started with its environment. */
 export class StalledDisk {
   /** Of the program. */
   readonly env: Readonly<Record<string, string>>;
-  readonly #switchFile: string;
+  /** The same, for {@link StalledDisk.calls}. */
+  readonly notingEnv: Readonly<Record<string, string>>;
+  readonly #troubleFile: string;
+  readonly #notesFile: string;
 
-  private constructor(library: string, switchFile: string) {
-    this.env = { LD_PRELOAD: library, STALL_WHILE_EXISTS: switchFile };
-    this.#switchFile = switchFile;
+  private constructor(library: string, troubleFile: string, notesFile: string) {
+    this.env = { LD_PRELOAD: library, DISK_TROUBLE: troubleFile };
+    this.notingEnv = { ...this.env, DISK_NOTES: notesFile };
+    this.#troubleFile = troubleFile;
+    this.#notesFile = notesFile;
   }
 
   /**
@@ -87,16 +157,33 @@ export class StalledDisk {
       if (error instanceof Deno.errors.NotFound) return "there is no C compiler (cc)";
       throw error;
     }
-    return new StalledDisk(library, join(folder, "stalled"));
+    return new StalledDisk(library, join(folder, "disk_trouble"), join(folder, "disk_notes"));
   }
 
-  /** From now on, nothing that touches a recording returns. */
-  async stall(): Promise<void> {
-    await Deno.writeTextFile(this.#switchFile, "");
+  /** From now on, nothing that touches a recording returns; or only calls of one kind don't. */
+  async stall(call: DiskCall | "*" = "*"): Promise<void> {
+    await this.#say(`${call} 0`);
   }
 
-  /** All that waits goes on. */
+  /** From now on, calls of one kind fail. */
+  async fail(call: DiskCall, error: keyof typeof ERRORS): Promise<void> {
+    await this.#say(`${call} ${ERRORS[error]}`);
+  }
+
+  /** All that waits goes on, and nothing fails. */
   async goOn(): Promise<void> {
-    await Deno.remove(this.#switchFile);
+    await Deno.remove(this.#troubleFile);
+  }
+
+  /** All calls so far that touched a recording: what, and the name of the file or folder. */
+  async calls(): Promise<string[]> {
+    const text = await Deno.readTextFile(this.#notesFile);
+    return text.trimEnd().split("\n").map((line) => line.replace(/ .*\//, " "));
+  }
+
+  /** As a whole: the program reads it at any moment. */
+  async #say(text: string): Promise<void> {
+    await Deno.writeTextFile(`${this.#troubleFile}.new`, text);
+    await Deno.rename(`${this.#troubleFile}.new`, this.#troubleFile);
   }
 }

@@ -3,11 +3,12 @@
  */
 import { join } from "node:path";
 import type { App } from "../../lib/app/app.ts";
-import { Recorder } from "../../lib/app/recorder.ts";
+import { Recorder, type RecorderOptions } from "../../lib/app/recorder.ts";
 import {
   type RecordingMetadata,
   recordingMetadataSchema,
 } from "../../lib/storage/recording_metadata.ts";
+import { type LogLine, logLineSchema } from "../../lib/storage/recording_log.ts";
 import { Keyring } from "../../lib/protocol/keyring.ts";
 import { type AudioHookServer, type ServerOptions, startServer } from "../../lib/server/mod.ts";
 import { FileRecordingStore, type RecordingStore } from "../../lib/storage/mod.ts";
@@ -32,6 +33,8 @@ export interface TestServerOptions extends Partial<Omit<ServerOptions, "keyring"
   readonly record?: boolean;
   /** Of the recorder; any length unless given. */
   readonly maxSilenceAheadSeconds?: number;
+  /** Of the recorder, beside that. */
+  readonly recorderOptions?: RecorderOptions;
   /** Makes the recorder's store; by default files. */
   readonly store?: (files: RecordingStore) => RecordingStore;
 }
@@ -40,11 +43,14 @@ export interface TestServerOptions extends Partial<Omit<ServerOptions, "keyring"
 export interface LoadedRecording {
   readonly wav: Uint8Array<ArrayBuffer> | undefined;
   readonly metadata: RecordingMetadata;
-  readonly lines: readonly LogLine[];
+  /** Lines of the message log that are messages. */
+  readonly lines: readonly MessageLine[];
+  /** All lines of the message log. */
+  readonly log: readonly LogLine[];
 }
 
-/** One line of a message log. */
-export interface LogLine {
+/** A line of a message log that is a message. */
+export interface MessageLine {
   readonly time: string;
   readonly position: string;
   readonly from: string;
@@ -57,7 +63,8 @@ export class TestServer implements AsyncDisposable {
   readonly recorder: Recorder;
   /** Data of the server, of which `recordings` is a part. */
   readonly data: TempDir;
-  readonly #files: FileRecordingStore;
+  /** The files, whatever store is between them and the recorder. */
+  readonly fileStore: FileRecordingStore;
   #hasStopped = false;
 
   private constructor(
@@ -69,7 +76,7 @@ export class TestServer implements AsyncDisposable {
     this.server = server;
     this.recorder = recorder;
     this.data = data;
-    this.#files = files;
+    this.fileStore = files;
   }
 
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
@@ -78,11 +85,12 @@ export class TestServer implements AsyncDisposable {
       record = true,
       store = (files) => files,
       maxSilenceAheadSeconds = 31 * 24 * 3600,
+      recorderOptions = {},
       ...rest
     } = options;
     const data = await TempDir.create();
     const files = new FileRecordingStore(join(data.path, "recordings"));
-    const recorder = new Recorder(store(files), { maxSilenceAheadSeconds });
+    const recorder = new Recorder(store(files), { maxSilenceAheadSeconds, ...recorderOptions });
     const keyring = await Keyring.create(
       new Map([[API_KEY, SECRET], [UNSIGNED_KEY, new Uint8Array()]]),
     );
@@ -137,13 +145,15 @@ export class TestServer implements AsyncDisposable {
     const name = (await this.data.files()).find((file) => file.endsWith(`/${id}.json`));
     if (name === undefined) throw new Error(`There is no recording ${id}`);
     const path = join(this.data.path, name.slice(0, -".json".length));
-    const text = await Deno.readTextFile(`${path}.json`);
-    const log = await Deno.readTextFile(`${path}.jsonl`);
-    if (log !== "" && !log.endsWith("\n")) throw new Error("The message log is cut off");
+    const metadata = JSON.parse(await Deno.readTextFile(`${path}.json`));
+    const text = await Deno.readTextFile(`${path}.jsonl`);
+    if (!text.endsWith("\n")) throw new Error("The message log is cut off");
+    const lines = text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
     return {
       wav: await readIfExists(`${path}.wav`),
-      metadata: recordingMetadataSchema.parse(JSON.parse(text)),
-      lines: log.split("\n").slice(0, -1).map((line) => JSON.parse(line)),
+      metadata: recordingMetadataSchema.parse(metadata),
+      lines: lines.filter(({ from }) => from !== undefined),
+      log: lines.map((line) => logLineSchema.parse(line)),
     };
   }
 
@@ -160,7 +170,7 @@ export class TestServer implements AsyncDisposable {
     try {
       await this.stop();
     } finally {
-      await this.#files[Symbol.asyncDispose]();
+      await this.fileStore[Symbol.asyncDispose]();
       await this.data[Symbol.asyncDispose]();
     }
   }

@@ -3,8 +3,11 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join, relative } from "node:path";
-import { FileRecordingStore } from "../../lib/storage/mod.ts";
+import { FileRecordingStore, type RecordingFiles } from "../../lib/storage/mod.ts";
+import { until } from "../helpers/deadline.ts";
 import { readIfExists, TempDir } from "../helpers/temp_dir.ts";
+import { noise } from "../helpers/wav_check.ts";
+import { endingOf } from "./ending_of.ts";
 import { testRecordingStore } from "./recording_store_suite.ts";
 
 const DAY = "2026-01-31";
@@ -45,9 +48,8 @@ Deno.test("FileRecordingStore: the names of files", async () => {
     `made/when needed/${DAY}/${ID}.jsonl`,
     `made/when needed/${DAY}/${ID}.wav.part`,
   ]);
-  await files.finishAudio();
-  await files.writeMetadata("{}");
-  files.close();
+  await files.finish(endingOf({ header: bytes("AUDIO") }));
+  await files.close();
   assertEquals(await dir.files(), [
     `made/when needed/${DAY}/${ID}.json`,
     `made/when needed/${DAY}/${ID}.jsonl`,
@@ -66,7 +68,7 @@ Deno.test("FileRecordingStore: what cannot be made can be tried again", async ()
   await using store = new FileRecordingStore(folder);
   await assertRejects(() => store.create(DAY, ID));
   await Deno.remove(folder);
-  (await store.create(DAY, ID)).close();
+  await (await store.create(DAY, ID)).close();
   assertEquals(await dir.files(), [`recordings/${DAY}/${ID}.jsonl`]);
 });
 
@@ -82,10 +84,9 @@ for (const left of [".wav", ".wav.part", ".json", ".jsonl"]) {
     try {
       await files.writeMessages(0, bytes("new"));
       await files.writeAudio(0, bytes("new"));
-      await files.finishAudio();
-      await files.writeMetadata("new");
+      await files.finish(endingOf({ header: bytes("n"), metadata: "new" }));
     } finally {
-      files.close();
+      await files.close();
     }
     assertEquals(await Deno.readTextFile(old), "old");
     assertEquals(await Deno.readTextFile(`${files.location}.wav`), "new");
@@ -96,7 +97,133 @@ for (const left of [".wav", ".wav.part", ".json", ".jsonl"]) {
 
 Deno.test("FileRecordingStore: files that were let go cannot be written", async () => {
   await using dir = await TempDir.create();
-  const files = await new FileRecordingStore(dir.path).create(DAY, ID);
-  files.close();
+  await using store = new FileRecordingStore(dir.path);
+  const files = await store.create(DAY, ID);
+  await files.close();
   await assertRejects(() => files.writeMessages(0, bytes("late")));
+});
+
+for (const extension of [".wav", ".json"]) {
+  Deno.test(`FileRecordingStore: a ${extension} that comes meanwhile is not overwritten`, async () => {
+    await using dir = await TempDir.create();
+    await using store = new FileRecordingStore(dir.path);
+    const files = await store.create(DAY, ID);
+    await files.writeAudio(0, bytes("audio"));
+    const path = files.location + extension;
+    await Deno.writeTextFile(path, "foreign");
+    const ending = endingOf({ header: bytes("AUDIO") });
+    for (let n = 0; n < 2; n++) {
+      await assertRejects(() => files.finish(ending), Deno.errors.AlreadyExists);
+    }
+    assertEquals(await Deno.readTextFile(path), "foreign");
+    await Deno.remove(path);
+    await files.finish(ending);
+    await files.close();
+    assertEquals(await Deno.readTextFile(`${files.location}.wav`), "AUDIO");
+    assertEquals(await Deno.readTextFile(`${files.location}.json`), "{}");
+  });
+}
+
+/** Whether somebody else has the lock of a recording. */
+async function isLocked({ location }: RecordingFiles): Promise<boolean> {
+  using file = await Deno.open(`${location}.jsonl`, { write: true });
+  return !await file.tryLock(true);
+}
+
+Deno.test("FileRecordingStore: the messages are locked from their first to their last", async () => {
+  await using dir = await TempDir.create();
+  await using store = new FileRecordingStore(dir.path, { syncSeconds: 0.1 });
+  const files = await store.create(DAY, ID);
+  assert(await isLocked(files), "from the beginning");
+  await files.writeMessages(0, bytes("one\n"));
+  await until(() => store.status.unsyncedFiles > 0, "something to be synced");
+  await until(() => store.status.unsyncedFiles === 0, "a sync");
+  assert(await isLocked(files), "after it was synced");
+  await files.finish(endingOf());
+  assert(await isLocked(files), "as long as messages may come");
+  await files.writeMessages(4, bytes("two\n"));
+  await files.close();
+  assert(!await isLocked(files), "when it is closed");
+});
+
+Deno.test("FileRecordingStore: when its thread has ended, another one goes on with what is open", async () => {
+  await using dir = await TempDir.create();
+  await using store = new FileRecordingStore(dir.path);
+  const begun = await store.create(DAY, ID);
+  const written = await store.create(DAY, ID);
+  const finished = await store.create(DAY, ID);
+  const silent = await store.create(DAY, ID);
+  const all = [begun, written, finished];
+  const ending = endingOf({ header: bytes("HEAD"), rest: { offset: 8, bytes: bytes("end") } });
+  for (const files of [written, finished]) {
+    await files.writeAudio(0, bytes("head"));
+    await files.writeMessages(0, bytes("one\n"));
+  }
+  await finished.finish({ ...ending, audio: undefined, metadata: "first" });
+  await store[Symbol.asyncDispose]();
+  // At once, so that one of them opens the files for both.
+  for (const files of [begun, written]) {
+    await Promise.all([
+      files.writeAudio(0, bytes("headmore")),
+      files.writeMessages(0, bytes("one\ntwo\n")),
+    ]);
+    assert(await isLocked(files), "locked again");
+  }
+  await store[Symbol.asyncDispose]();
+  for (const files of [begun, written]) await files.finish(ending);
+  // It has ended, and stays as it is.
+  await finished.finish(ending);
+  await finished.writeMessages(4, bytes("two\n"));
+  await silent.close();
+  for (const files of all) await files.close();
+  for (const { location } of [begun, written]) {
+    assertEquals(await Deno.readTextFile(`${location}.wav`), "HEADmoreend");
+    assertEquals(await Deno.readTextFile(`${location}.json`), "{}");
+  }
+  assertEquals(await Deno.readTextFile(`${finished.location}.json`), "first");
+  for (const { location } of all) {
+    assertEquals(await Deno.readTextFile(`${location}.jsonl`), "one\ntwo\n");
+  }
+});
+
+Deno.test("FileRecordingStore: a recording that somebody else took over meanwhile is not written", async () => {
+  await using dir = await TempDir.create();
+  await using store = new FileRecordingStore(dir.path);
+  const files = await store.create(DAY, ID);
+  await store[Symbol.asyncDispose]();
+  {
+    using other = await Deno.open(`${files.location}.jsonl`, { write: true });
+    await until(() => other.tryLock(true), "the lock, which goes with the thread");
+    await assertRejects(() => files.writeMessages(0, bytes("one\n")), Deno.errors.Busy);
+  }
+  await files.writeMessages(0, bytes("one\n"));
+  await files.close();
+  assertEquals(await Deno.readTextFile(`${files.location}.jsonl`), "one\n");
+});
+
+Deno.test("FileRecordingStore: all that was written is synced, and after that nothing waits", async () => {
+  await using dir = await TempDir.create();
+  await using store = new FileRecordingStore(dir.path, { syncSeconds: 0.1 });
+  const failures: unknown[] = [];
+  const all = await Promise.all(
+    Array.from(
+      { length: 40 },
+      () => store.create(DAY, crypto.randomUUID(), (error) => failures.push(error)),
+    ),
+  );
+  for (let round = 0; round < 3; round++) {
+    await Promise.all(all.map(async (files) => {
+      await files.writeAudio(round * 1000, noise(1000, round));
+      await files.writeMessages(round * 4, bytes("one\n"));
+    }));
+    await until(() => store.status.unsyncedFiles > 0, "something to be synced");
+    await until(() => store.status.unsyncedFiles === 0, "the syncs");
+    assertEquals(store.status.unsyncedSeconds, 0);
+  }
+  // What is left when it is let go is synced, too.
+  for (const files of all) await files.writeMessages(12, bytes("two\n"));
+  for (const files of all) await files.close();
+  await until(() => store.status.unsyncedFiles === 0, "the last syncs");
+  assertEquals(failures, []);
+  assertEquals(store.status.busySeconds, 0);
 });

@@ -3,8 +3,9 @@
  */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import fc from "fast-check";
-import type { RecordingFiles, RecordingStore } from "../../lib/storage/mod.ts";
+import { placeOf, type RecordingFiles, type RecordingStore } from "../../lib/storage/mod.ts";
 import { assertSameBytes, concat, noise } from "../helpers/wav_check.ts";
+import { endingOf } from "./ending_of.ts";
 
 /** What a recording consists of, at the moment. */
 export interface StoredRecording {
@@ -54,16 +55,18 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
     assertEquals(textOf(running.messages), "one\ntwo\n");
     assertEquals(running.metadata, undefined);
 
-    await files.writeAudio(0, bytes("DONE"));
-    await files.finishAudio();
-    await files.writeMetadata('{"all":"of it"}\n');
-    await files.writeMessages(8, bytes("three\n"));
-    files.close();
+    await files.finish({
+      audio: { header: bytes("DONE"), rest: { offset: 13, bytes: bytes("rest") } },
+      messages: { offset: 8, bytes: bytes("three\n") },
+      metadata: '{"all":"of it"}\n',
+    });
+    await files.writeMessages(14, bytes("four\n"));
+    await files.close();
 
     assertEquals(await read(files), {
       unfinishedAudio: undefined,
-      audio: bytes("DONEaudiomore"),
-      messages: bytes("one\ntwo\nthree\n"),
+      audio: bytes("DONEaudiomorerest"),
+      messages: bytes("one\ntwo\nthree\nfour\n"),
       metadata: '{"all":"of it"}\n',
     });
   });
@@ -71,8 +74,8 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
   test("a recording without audio", async ({ store, read }) => {
     const files = await store.create(DAY, ID);
     await files.writeMessages(0, bytes("one\n"));
-    await files.writeMetadata("{}");
-    files.close();
+    await files.finish(endingOf());
+    await files.close();
     assertEquals(await read(files), {
       unfinishedAudio: undefined,
       audio: undefined,
@@ -83,7 +86,7 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
 
   test("a recording that was begun and let go", async ({ store, read }) => {
     const files = await store.create(DAY, ID);
-    files.close();
+    await files.close();
     const { audio, metadata } = await read(files);
     assertEquals([audio, metadata], [undefined, undefined]);
   });
@@ -94,8 +97,8 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
     await files.writeAudio(4, bytes("1"));
     await files.writeAudio(0, bytes("HEAD"));
     await files.writeAudio(5, bytes("2"));
-    await files.finishAudio();
-    files.close();
+    await files.finish(endingOf({ header: bytes("HEAD") }));
+    await files.close();
     assertEquals(textOf((await read(files)).audio), "HEAD12");
   });
 
@@ -107,20 +110,49 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
       await files.writeMessages(offset, bytes("ab\n"));
       await files.writeMessages(offset, bytes("ab\n"));
     }
-    await files.writeMetadata("{}");
-    await files.writeMetadata("{}");
-    await files.finishAudio();
-    files.close();
+    await files.finish(endingOf({ header: bytes("a") }));
+    await files.close();
     const { audio, messages, metadata } = await under.read(files);
     assertEquals([textOf(audio), textOf(messages), metadata], ["abcabc", "ab\nab\n", "{}"]);
   });
 
-  test("metadata is replaced as a whole", async ({ store, read }) => {
+  test("a recording may be finished again: with the same arguments", async ({ store, read }) => {
     const files = await store.create(DAY, ID);
-    await files.writeMetadata('{"long":"and longer"}');
-    await files.writeMetadata("{}");
-    files.close();
-    assertEquals((await read(files)).metadata, "{}");
+    await files.writeAudio(0, bytes("head"));
+    const ending = endingOf({
+      header: bytes("HEAD"),
+      rest: { offset: 4, bytes: bytes("audio") },
+      messages: { offset: 0, bytes: bytes("one\n") },
+      metadata: '{"all":"of it"}',
+    });
+    for (let n = 0; n < 3; n++) await files.finish(ending);
+    await files.writeMessages(4, bytes("two\n"));
+    await files.finish(ending);
+    await files.close();
+    assertEquals(await read(files), {
+      unfinishedAudio: undefined,
+      audio: bytes("HEADaudio"),
+      messages: bytes("one\ntwo\n"),
+      metadata: '{"all":"of it"}',
+    });
+  });
+
+  test("a recording of which nothing was written before its end", async ({ store, read }) => {
+    const files = await store.create(DAY, ID);
+    const rest = { offset: 4, bytes: bytes("audio") };
+    const messages = { offset: 0, bytes: bytes("one\n") };
+    await files.finish(endingOf({ header: bytes("HEAD"), rest, messages }));
+    await files.close();
+    const { audio, messages: log, metadata } = await read(files);
+    assertEquals([textOf(audio), textOf(log), metadata], ["HEADaudio", "one\n", "{}"]);
+  });
+
+  test("recordings have identifiers, each its own", async ({ store }) => {
+    const all = await Promise.all([ID, ID, OTHER_ID].map((id) => store.create(DAY, id)));
+    const ids = all.map(({ id }) => id).sort();
+    assertEquals(ids, [`${DAY}.${ID}`, `${DAY}.${ID}.2`, `${DAY}.${OTHER_ID}`]);
+    for (const id of ids) assert(placeOf(id) !== undefined, id);
+    await Promise.all(all.map((files) => files.close()));
   });
 
   test("bytes may be used again when a write has settled", async ({ store, read }) => {
@@ -132,8 +164,8 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
       await files.writeMessages(n * 1000, buffer);
     }
     buffer.fill(99);
-    await files.finishAudio();
-    files.close();
+    await files.finish(endingOf({ header: new Uint8Array() }));
+    await files.close();
     const expected = concat(...Array.from({ length: 10 }, (_, n) => new Uint8Array(1000).fill(n)));
     const { audio, messages } = await read(files);
     assertSameBytes(audio ?? new Uint8Array(), expected);
@@ -144,17 +176,21 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
     const files = await store.create(DAY, ID);
     await files.writeAudio(0, bytes("0123456789").subarray(3, 6));
     await files.writeAudio(3, new Uint8Array());
-    await files.finishAudio();
-    files.close();
-    assertEquals(textOf((await read(files)).audio), "345");
+    const rest = { offset: 3, bytes: bytes("0123456789").subarray(7, 9) };
+    const messages = { offset: 0, bytes: bytes("one\ntwo\nthree\n").subarray(4, 8) };
+    const header = bytes("0123456789").subarray(4, 5);
+    await files.finish(endingOf({ header, rest, messages }));
+    await files.close();
+    const { audio, messages: log } = await read(files);
+    assertEquals([textOf(audio), textOf(log)], ["44578", "two\n"]);
   });
 
   test("megabytes in one write", async ({ store, read }) => {
     const files = await store.create(DAY, ID);
     const large = noise(5_000_000);
     await files.writeAudio(0, large);
-    await files.finishAudio();
-    files.close();
+    await files.finish(endingOf({ header: large.subarray(0, 44) }));
+    await files.close();
     assertSameBytes((await read(files)).audio ?? new Uint8Array(), large);
   });
 
@@ -164,9 +200,8 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
       const files = await store.create(DAY, ID);
       await files.writeAudio(0, bytes(text));
       await files.writeMessages(0, bytes(text));
-      await files.finishAudio();
-      await files.writeMetadata(text);
-      files.close();
+      await files.finish(endingOf({ header: bytes(text).subarray(0, 1), metadata: text }));
+      await files.close();
       all.push(files);
     }
     const [first, second] = all;
@@ -190,9 +225,8 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
       const files = await under.store.create(DAY, ID);
       await files.writeAudio(0, noise(100, n));
       await files.writeMessages(0, bytes(`${n}`));
-      await files.finishAudio();
-      await files.writeMetadata(`${n}`);
-      files.close();
+      await files.finish(endingOf({ header: noise(10, n), metadata: `${n}` }));
+      await files.close();
       return files;
     }));
     assertEquals(new Set(all.map(({ location }) => location)).size, 20);
@@ -210,7 +244,7 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
     const three = await under.store.create(DAY, OTHER_ID);
     for (const [n, files] of [one, two, three].entries()) {
       await files.writeMessages(0, bytes(`${n}`));
-      files.close();
+      await files.close();
     }
     assertNotEquals(one.location, two.location);
     for (const [n, files] of [one, two, three].entries()) {
@@ -240,8 +274,8 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
           expected[what]?.push(data);
           offsets[what] = (offsets[what] ?? 0) + size;
         }
-        await files.finishAudio();
-        files.close();
+        await files.finish(endingOf({ header: new Uint8Array() }));
+        await files.close();
         const { audio, messages } = await under.read(files);
         assertSameBytes(audio ?? new Uint8Array(), concat(...expected.audio ?? []));
         assertSameBytes(messages ?? new Uint8Array(), concat(...expected.messages ?? []));

@@ -1,13 +1,21 @@
 /**
  * The thread that writes recordings: a real one, with real files and real failures.
  */
-import { assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
+import {
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertNotEquals,
+  assertRejects,
+} from "@std/assert";
 import { join } from "node:path";
+import { packEnding } from "../../lib/storage/packed_ending.ts";
 import { RecordingThread } from "../../lib/storage/recording_thread.ts";
 import { within } from "../helpers/deadline.ts";
 import { type Ended, Program, ROOT, taskFlags, TemporaryFolder } from "../helpers/program.ts";
 import { TempDir } from "../helpers/temp_dir.ts";
 import { assertSameBytes, concat, noise } from "../helpers/wav_check.ts";
+import { endingOf } from "./ending_of.ts";
 
 const DAY = "2026-01-31";
 
@@ -31,7 +39,7 @@ class ThreadUnderTest implements AsyncDisposable {
     const sessionId = crypto.randomUUID();
     const path = join(this.dir.path, folder);
     const location = await within(
-      this.thread.do({ what: "create", id, folder: path, day: DAY, sessionId }),
+      this.thread.do({ what: "create", id, folder: path, day: DAY, sessionId }, true),
       "a recording",
     );
     return { id, location };
@@ -60,14 +68,11 @@ Deno.test("recording thread: all is done in the order in which it was asked for,
     parts[index] = copy;
     return written;
   });
-  const finished = thread.do({ what: "finish", id });
-  const described = thread.do({ what: "metadata", id, text: "{}" });
-  const closed = thread.do({ what: "close", id });
-  const answers = await within(
-    Promise.all([finished, described, closed, ...writes]),
-    "the end of the recording",
-  );
-  assertEquals(answers.slice(0, 3), [location, location, location]);
+  const ending = packEnding(endingOf({ header: new Uint8Array() }));
+  const finished = thread.do({ what: "finish", id, ending }, true);
+  const answers = await within(Promise.all([finished, ...writes]), "the end of the recording");
+  assertEquals(answers[0], location);
+  assertEquals(await within(thread.do({ what: "close", id }, false), "the close"), location);
   assertSameBytes(await Deno.readFile(`${location}.wav`), concat(...parts));
   assertEquals(await Deno.readTextFile(`${location}.json`), "{}");
 });
@@ -95,9 +100,10 @@ Deno.test("recording thread: a write that fails harms none of those that travel 
   await Deno.remove(inTheWay);
   await thread.write("audio", other.id, 0, noise(9, other.id), true);
   for (const { id, location } of [one, other, third]) {
-    await thread.do({ what: "finish", id });
+    const ending = packEnding(endingOf({ header: new Uint8Array() }));
+    await thread.do({ what: "finish", id, ending }, true);
     assertSameBytes(await Deno.readFile(`${location}.wav`), noise(9, id));
-    await thread.do({ what: "close", id });
+    await thread.do({ what: "close", id }, true);
   }
 });
 
@@ -108,11 +114,11 @@ Deno.test("recording thread: an error keeps its kind, its code and its words", a
   assertInstanceOf(error, Deno.errors.NotADirectory);
   assertEquals((error as { code?: string }).code, "ENOTDIR");
   assertMatch(error.message, /os error/);
-  const { id, location } = await test.create();
-  const none = await assertRejects(() => test.thread.do({ what: "finish", id }));
+  const none = await assertRejects(() =>
+    test.thread.do({ what: "reopen", id: 77, location: join(test.dir.path, "none") }, true)
+  );
   assertInstanceOf(none, Deno.errors.NotFound);
-  await test.thread.write("audio", id, 0, noise(3), true);
-  assertEquals(await test.thread.do({ what: "finish", id }), location);
+  assertEquals((none as { code?: string }).code, "ENOENT");
 });
 
 Deno.test("recording thread: what waits when it is closed fails, and what comes later is done", async () => {
@@ -141,10 +147,53 @@ Deno.test("recording thread: what cannot be sent to it fails, and the next is do
   // It waits for others, and goes by the timer or with the next.
   const write = test.thread.write("audio", id, 0, noise(3), false);
   const failing = assertRejects(() => write);
-  const text = (() => {}) as unknown as string;
-  await assertRejects(() => test.thread.do({ what: "metadata", id, text }));
+  const metadata = (() => {}) as unknown as string;
+  const ending = packEnding(endingOf({ metadata }));
+  await assertRejects(() => test.thread.do({ what: "finish", id, ending }, true));
   await failing;
   await test.create();
+});
+
+Deno.test("recording thread: what is asked for while it is busy travels together, in order, each with its answer", async () => {
+  await using test = await ThreadUnderTest.make();
+  const { thread } = test;
+  const { id, location } = await test.create();
+  // It takes a while; all that follows is urgent, and waits all the same.
+  const large = thread.write("audio", id, 0, noise(8_000_000), true);
+  const day = join(test.dir.path, "other");
+  await Deno.writeTextFile(day, "in the way");
+  const order: string[] = [];
+  const note = (what: string) => () => void order.push(what);
+  const create = { what: "create", folder: test.dir.path, day: DAY, sessionId: "one" } as const;
+  await within(
+    Promise.all([
+      large.then(note("large")),
+      thread.do({ ...create, id: 101 }, true).then(note("first")),
+      thread.do({ ...create, id: 102, folder: day }, true).catch(note("second failed")),
+      thread.write("messages", 101, 0, noise(10), true).then(note("write")),
+      thread.write("messages", 999, 0, noise(10), true).catch(note("write failed")),
+      thread.do({ ...create, id: 103 }, true).then(note("third")),
+      thread.do({ what: "close", id: 101 }, true).then(note("close")),
+      assertRejects(() => thread.write("messages", 101, 10, noise(10), true)),
+    ]),
+    "all of it",
+  );
+  assertEquals(order[0], "large");
+  assertEquals(order.toSorted(), [
+    ...["close", "first", "large", "second failed", "third", "write", "write failed"],
+  ]);
+  assertEquals((await Deno.stat(join(test.dir.path, DAY, "one.jsonl"))).size, 10);
+  assertEquals((await Deno.stat(join(test.dir.path, DAY, "one.2.jsonl"))).size, 0);
+  assertEquals((await Deno.stat(`${location}.wav.part`)).size, 8_000_000);
+});
+
+Deno.test("recording thread: each thread has a number of its own", async () => {
+  await using test = await ThreadUnderTest.make();
+  const { generation } = test.thread;
+  await test.create();
+  assertEquals(test.thread.generation, generation);
+  await test.thread.close();
+  assertNotEquals(test.thread.generation, generation);
 });
 
 /** Runs the program beside, which is told what to do. */

@@ -5,9 +5,11 @@
  */
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
+import { createApi, type FailedTries, type Metric } from "./lib/api/mod.ts";
 import { Recorder } from "./lib/app/recorder.ts";
+import { loadOrCreateAdminToken } from "./lib/config/admin_token.ts";
 import { CredentialsError, loadOrCreateCredentials } from "./lib/config/credentials.ts";
-import { introduction, urlOf } from "./lib/config/introduction.ts";
+import { adminIntroduction, introduction, urlOf } from "./lib/config/introduction.ts";
 import { loadSettings } from "./lib/config/load_settings.ts";
 import { describeFailure } from "./lib/config/describe_failure.ts";
 import { configureLogging } from "./lib/config/logging.ts";
@@ -17,13 +19,27 @@ import { loadTlsFiles, type TlsFiles } from "./lib/config/tls_files.ts";
 import { writeText } from "./lib/config/text_output.ts";
 import { Keyring } from "./lib/protocol/mod.ts";
 import { withDeadline } from "./lib/app/deadline.ts";
-import { type AudioHookServer, logDefects, startServer } from "./lib/server/mod.ts";
-import { FileRecordingStore } from "./lib/storage/mod.ts";
+import {
+  type AudioHookServer,
+  FailureLimiter,
+  type HealthReport,
+  logDefects,
+  startServer,
+} from "./lib/server/mod.ts";
+import {
+  FileRecordingStore,
+  IndexKeyError,
+  RecordingLibrary,
+  type RecordingLibraryOptions,
+} from "./lib/storage/mod.ts";
 
 const USAGE = `Usage: audiohook-server          starts the server
        audiohook-server demo     starts it on a free port, places a call, and ends
+       audiohook-server reindex  builds the index of recordings anew, from their files
 
 It is configured by environment variables and a file .env: see .env.example.`;
+
+const COMMANDS: readonly string[] = ["demo", "reindex"];
 
 /** How long recordings may take to be written when the server stops. */
 const RECORDINGS_TIMEOUT_MS = 10_000;
@@ -34,25 +50,28 @@ const log = getLogger(["audiohook", "main"]);
 interface Running {
   /** Where clients on this machine reach it. */
   readonly url: URL;
+  readonly library: RecordingLibrary;
   stop(): Promise<void>;
 }
 
 async function main(args: readonly string[]): Promise<number> {
   const [command, ...rest] = args;
-  if (rest.length > 0 || (command !== undefined && command !== "demo")) {
+  if (rest.length > 0 || (command !== undefined && !COMMANDS.includes(command))) {
     print(command === "--help" ? Deno.stdout : Deno.stderr, USAGE);
     return command === "--help" ? 0 : 2;
   }
   try {
     const settings = await loadSettings();
-    const isDemo = command === "demo";
-    // In the demo, the server's own story would hide the call's.
-    const level = isDemo && settings.logLevel === "info" ? "warning" : settings.logLevel;
+    // With a command, the server's own story would hide the command's.
+    const isQuiet = command !== undefined && settings.logLevel === "info";
+    const level = isQuiet ? "warning" : settings.logLevel;
     configureLogging({ level, format: settings.logFormat });
     logDefects();
-    return isDemo ? await demo(settings) : await serve(settings);
+    if (command === "reindex") return await reindex(settings);
+    return command === "demo" ? await demo(settings) : await serve(settings);
   } catch (error) {
-    const isExpected = error instanceof SettingsError || error instanceof CredentialsError;
+    const isExpected = error instanceof SettingsError || error instanceof CredentialsError ||
+      error instanceof IndexKeyError;
     print(Deno.stderr, isExpected ? error.message : Deno.inspect(error));
     return 1;
   }
@@ -67,24 +86,32 @@ async function serve(settings: Settings): Promise<number> {
   const tls = tlsFiles && await loadTlsFiles(tlsFiles.certFile, tlsFiles.keyFile);
   const recordingsDir = await makeRecordingsDir(settings);
   const { keys, created } = await loadKeys(settings);
+  const admin = await loadOrCreateAdminToken(settings.dataDir, settings.storage.adminToken);
   // Not by the log: keys never are in it.
   const out = settings.logFormat === "pretty" ? Deno.stdout : Deno.stderr;
   const introduce = (url: URL) => {
     if (created !== undefined) print(out, introduction(settings, url, created));
+    if (admin.created) print(out, adminIntroduction(url, admin));
   };
   let running: Running;
   try {
-    running = await start(settings, recordingsDir, keys, tls);
+    running = await start(settings, recordingsDir, keys, { tls, adminToken: admin.token });
   } catch (error) {
     // The next start finds the credentials, and takes them for known.
     introduce(urlOf(settings.host, settings.port, settings));
     throw error;
   }
   introduce(running.url);
-  log.info("Listening for AudioHook on {url}; recordings go to {folder}", {
-    url: running.url.href,
-    folder: recordingsDir,
-  });
+  running.library.start();
+  const url = running.url.href;
+  if (settings.storage.recordings === "off") {
+    log.info("Listening for AudioHook on {url}; no call is recorded (RECORDINGS=off)", { url });
+  } else {
+    log.info("Listening for AudioHook on {url}; recordings go to {folder}", {
+      url,
+      folder: recordingsDir,
+    });
+  }
   const signal = await stopSignal;
   log.info("Stopping because of {signal}", { signal });
   await running.stop();
@@ -101,8 +128,10 @@ async function demo(settings: Settings): Promise<number> {
   const [first] = keys;
   if (first === undefined) throw new SettingsError(["Expected at least one key in AUDIOHOOK_KEYS"]);
   const [apiKey, clientSecret] = first;
-  const local = {
+  const local: Settings = {
     ...settings,
+    // There is nothing else to show.
+    storage: { ...settings.storage, recordings: "files" },
     host: "127.0.0.1",
     port: 0,
     publicAuthority: undefined,
@@ -141,14 +170,55 @@ async function makeRecordingsDir({ dataDir }: Settings): Promise<string> {
   return folder;
 }
 
+/** Brings the index in line with the files. */
+async function reindex(settings: Settings): Promise<number> {
+  const recordingsDir = await makeRecordingsDir(settings);
+  const controller = new AbortController();
+  listenForStopSignals(() => controller.abort(new Error("Stopped by a signal")));
+  const options = libraryOptions(settings, recordingsDir);
+  const counts = await RecordingLibrary.reindex(options, { signal: controller.signal });
+  const { recordings, written, removed, beingMade, unreadable } = counts;
+  print(
+    Deno.stdout,
+    `The index has ${recordings} recordings: ${written} entries written, ${removed} removed. ` +
+      `${beingMade} recordings have not ended; the metadata of ${unreadable} cannot be read.`,
+  );
+  return unreadable === 0 ? 0 : 1;
+}
+
+function libraryOptions(
+  { dataDir, storage }: Settings,
+  recordingsDir: string,
+): RecordingLibraryOptions {
+  const { kvUrl, indexPersonalData, minFreeBytes, retentionDays } = storage;
+  return { dataDir, recordingsDir, kvUrl, indexPersonalData, minFreeBytes, retentionDays };
+}
+
+/** What only a server has that goes on. */
+interface ServedParts {
+  readonly tls?: TlsFiles;
+  /** Without one, there is no HTTP API. */
+  readonly adminToken?: string;
+}
+
 /** Storage → apps → server. */
 async function start(
   settings: Settings,
   recordingsDir: string,
   keys: ReadonlyMap<string, string>,
-  tls?: TlsFiles,
+  { tls, adminToken }: ServedParts = {},
 ): Promise<Running> {
-  const recorder = new Recorder(new FileRecordingStore(recordingsDir));
+  const { syncSeconds, recordings } = settings.storage;
+  await using stack = new AsyncDisposableStack();
+  const library = stack.use(
+    await RecordingLibrary.open(libraryOptions(settings, recordingsDir)),
+  );
+  const store = stack.use(new FileRecordingStore(recordingsDir, { syncSeconds }));
+  const recorder = new Recorder(store, {
+    mayBegin: () => library.mayBegin,
+    onBegun: (recording) => library.begun(recording),
+    onEnded: (id, metadata) => library.ended(id, metadata),
+  });
   const secrets = new Map(
     [...keys].map(([apiKey, secret]) => [apiKey, Uint8Array.fromBase64(secret)]),
   );
@@ -160,7 +230,16 @@ async function start(
       port: settings.port,
       path: settings.audiohookPath,
       keyring,
-      apps: [recorder],
+      apps: recordings === "off" ? [] : [recorder],
+      routes: adminToken === undefined ? undefined : createApi({
+        archive: library.archive,
+        index: library.index,
+        adminToken,
+        failedTries: failedTries(settings),
+        remove: (id) => library.remove(id),
+        metrics: () => metricsOf(server, recorder, library),
+      }),
+      health: () => healthOf(recorder, library),
       publicAuthority: settings.publicAuthority,
       tls,
       authFailureDelayMs: settings.authFailureDelayMs,
@@ -176,17 +255,65 @@ async function start(
       `machine and a port that is free (${describeFailure(error)})`,
     ]);
   }
+  const parts = stack.move();
   return {
     url: urlOf(server.addr.hostname, server.addr.port, settings),
+    library,
     async stop() {
       await server.shutdown();
       const finished = recorder.finished().then(() => true);
-      if (await withDeadline(finished, RECORDINGS_TIMEOUT_MS)) return;
-      log.error("Recordings were not written within {seconds} s: they stay as they are", {
-        seconds: RECORDINGS_TIMEOUT_MS / 1000,
-      });
+      if (!await withDeadline(finished, RECORDINGS_TIMEOUT_MS)) {
+        log.error("Recordings were not written within {seconds} s: they stay as they are", {
+          seconds: RECORDINGS_TIMEOUT_MS / 1000,
+        });
+      }
+      await withDeadline(parts.disposeAsync(), RECORDINGS_TIMEOUT_MS);
     },
   };
+}
+
+/** Wrong admin tokens of one address: as many as may be of other failures. */
+function failedTries({ maxAuthFailuresPerMinute }: Settings): FailedTries {
+  const limiter = new FailureLimiter({ perMinute: maxAuthFailuresPerMinute });
+  return {
+    waitSeconds: (address) =>
+      limiter.isExhausted(address, performance.now()) ? limiter.retryAfterSeconds : 0,
+    fail: (address) => limiter.fail(address, performance.now()),
+  };
+}
+
+function healthOf({ status }: Recorder, library: RecordingLibrary): HealthReport {
+  const { failing, recordings, lastFailureCode = "see the log" } = status;
+  const problems = [
+    ...(failing === 0
+      ? []
+      : [`recordings cannot be written (${lastFailureCode}): ${failing} of ${recordings}`]),
+    ...library.problems,
+  ];
+  return { status: problems.length === 0 ? "ok" : "degraded", problems };
+}
+
+function metricsOf(
+  server: AudioHookServer,
+  { status }: Recorder,
+  library: RecordingLibrary,
+): Metric[] {
+  const gauge = (name: string, help: string, value: number | undefined): Metric => {
+    return { name: `audiohook_${name}`, help, type: "gauge", value };
+  };
+  const counter = (name: string, help: string, value: number): Metric => {
+    return { name: `audiohook_${name}_total`, help, type: "counter", value };
+  };
+  return [
+    gauge("sessions", "Sessions that have not ended.", server.connectionCount),
+    gauge("sockets", "WebSockets that are open.", server.socketCount),
+    gauge("recordings", "Recordings that are being made.", status.recordings),
+    gauge("recordings_failing", "Of these, those that cannot be written.", status.failing),
+    counter("recordings_given_up", "Recordings that were given up.", status.givenUp),
+    counter("calls_not_recorded", "Calls for which there was no room.", status.notRecorded),
+    gauge("disk_free_bytes", "Free bytes of the recordings' disk.", library.freeBytes),
+    gauge("index_waiting", "Changes that wait for the index.", library.waitingForIndex),
+  ];
 }
 
 interface Keys {

@@ -413,6 +413,7 @@ Deno.test("main: a refusal without a delay leaves nothing on standard error", as
   await using folder = await TemporaryFolder.make();
   await using server = Program.server(folder.path, {
     AUDIOHOOK_KEYS: KEYS,
+    ADMIN_TOKEN: "a-token-of-at-least-32-characters",
     AUTH_FAILURE_DELAY_MS: "0",
   });
   const refused = await call(await server.url(), { apiKey: KEY, clientSecret: "AAAA" });

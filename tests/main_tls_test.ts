@@ -25,7 +25,11 @@ import { RawSocket } from "./helpers/raw_socket.ts";
 const KEY = "test-key/of+main_tls_test==";
 const SECRET = "bWFpbi10bHMtdGVzdC1zZWNyZXQtbWFpbi10bHMtdGVzdA==";
 const TLS = { TLS_CERT_FILE: "fullchain.pem", TLS_KEY_FILE: "privkey.pem" };
-const ENV = { ...TLS, AUDIOHOOK_KEYS: JSON.stringify({ [KEY]: SECRET }) };
+const ENV = {
+  ...TLS,
+  AUDIOHOOK_KEYS: JSON.stringify({ [KEY]: SECRET }),
+  ADMIN_TOKEN: "a-token-of-at-least-32-characters",
+};
 
 const root = await CertificateAuthority.create();
 const intermediate = await root.authority();

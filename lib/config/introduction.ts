@@ -14,6 +14,13 @@ export interface MadeCredentials {
   readonly path: string;
 }
 
+/** An admin token that was just made. */
+export interface MadeToken {
+  readonly token: string;
+  /** File that it is kept in. */
+  readonly path: string | undefined;
+}
+
 /**
  * The text for a person who has to enter the credentials in Genesys Cloud.
  *
@@ -36,6 +43,23 @@ AudioHook integration of Genesys Cloud:
 
 They are kept in ${made.path}. Genesys Cloud connects by wss: only, at port
 443 of a public name: see README, "Connecting Genesys Cloud".
+`;
+}
+
+/**
+ * The text for a person who wants to hear the recordings.
+ *
+ * @param url Where the server listens.
+ */
+export function adminIntroduction({ protocol, host }: URL, made: MadeToken): string {
+  const base = `${protocol === "wss:" ? "https:" : "http:"}//${host}`;
+  return `
+An admin token was made, because none is configured. Who has it may find, hear
+and remove recordings, by ${base}/api/recordings:
+
+  Authorization    Bearer ${made.token}
+
+It is kept in ${made.path}.
 `;
 }
 

@@ -28,6 +28,8 @@ const PARTS: Readonly<Record<string, readonly Run[]>> = {
   cost: [{ script: "cost.ts", core: CLIENT_CORE }],
   stall: [{ script: "stall.ts", core: CLIENT_CORE }],
   capacity: [{ script: "capacity.ts", core: CLIENT_CORE }],
+  index: [{ script: "index.ts", core: SERVER_CORE }],
+  recovery: [{ script: "recovery.ts", core: SERVER_CORE }],
 };
 
 async function runScript({ script, core }: Run): Promise<boolean> {

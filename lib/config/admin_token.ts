@@ -2,13 +2,13 @@
  * The admin token, which whoever uses the HTTP API has to know: configured, or made on the first
  * start, so that a new server's recordings are never open to everyone.
  *
- * Must not import: anything of lib outside this folder.
+ * Of lib outside this folder, it imports how a private file is written.
  */
 import { join } from "node:path";
 import { z } from "zod";
 import { CredentialsError } from "./credentials.ts";
 import { describeFailure } from "./describe_failure.ts";
-import { writePrivateFile } from "./private_file.ts";
+import { writePrivateFile } from "../storage/private_file.ts";
 
 const FILE_NAME = "admin_token.json";
 const TOKEN_BYTES = 32;

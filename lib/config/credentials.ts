@@ -2,10 +2,11 @@
  * The credentials that are made on the first start, when the operator has configured none, so
  * that a new server is never open to everyone.
  *
- * Must not import: anything of lib outside this folder.
+ * Of lib outside this folder, it imports how a private file is written.
  */
 import { join } from "node:path";
 import { z } from "zod";
+import { writePrivateFile } from "../storage/private_file.ts";
 import { apiKeySchema, clientSecretSchema } from "./api_keys.ts";
 import { describeFailure } from "./describe_failure.ts";
 
@@ -90,42 +91,18 @@ export async function loadOrCreateCredentials(
   );
 }
 
-/** Writes the file whole or not at all. False if there is one already. */
+/** False if there is one already. */
 async function writeIfAbsent(dataDir: string, credentials: Credentials): Promise<boolean> {
   const path = credentialsPath(dataDir);
-  const temporaryPath = `${path}.${crypto.randomUUID()}.tmp`;
   try {
-    await Deno.mkdir(dataDir, { recursive: true });
-    try {
-      await writePrivately(temporaryPath, JSON.stringify(credentials, null, 2) + "\n");
-      // A link, not a rename: a rename would replace what another process has put there.
-      await Deno.link(temporaryPath, path);
-      return true;
-    } finally {
-      await Deno.remove(temporaryPath).catch(() => {});
-    }
+    return await writePrivateFile(dataDir, path, JSON.stringify(credentials, null, 2) + "\n");
   } catch (error) {
-    // `mkdir` fails with the same error if there is a file in the folder's place.
-    if (error instanceof Deno.errors.AlreadyExists && await exists(path)) return false;
     throw new CredentialsError(
       `Cannot write ${path}: ${describeFailure(error)}. ` +
         `Make DATA_DIR a writable folder, or set AUDIOHOOK_KEYS`,
       { cause: error },
     );
   }
-}
-
-async function writePrivately(path: string, text: string): Promise<void> {
-  using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
-  // Not by `file.writable`: it holds back what is written until it is closed.
-  let rest = new TextEncoder().encode(text);
-  while (rest.length > 0) rest = rest.subarray(await file.write(rest));
-  // On disk before it gets its name: a power failure must not leave an empty file behind.
-  await file.sync();
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
 }
 
 function credentialsPath(dataDir: string): string {

@@ -12,14 +12,9 @@ import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { z } from "zod";
 import { uuidSchema } from "../protocol/mod.ts";
-import {
-  FILE_MODE,
-  FOLDER_MODE,
-  removeFile,
-  syncFolder,
-  writeAll,
-  writeDurably,
-} from "./durable_file.ts";
+import { removeFile, writeAll, writeDurably } from "./durable_file.ts";
+import { FILE_MODE, FOLDER_MODE } from "./file_modes.ts";
+import { syncFolder } from "./folder_sync.ts";
 import { placeOf, recordingIdSchema } from "./recording_id.ts";
 import { isAbsence, readRegularFile } from "./regular_file.ts";
 import { Turns } from "./turns.ts";

@@ -11,6 +11,7 @@
  */
 import { join } from "node:path";
 import type { WavFormat } from "../audio/mod.ts";
+import { FILE_MODE } from "./file_modes.ts";
 import { summarizeMessageLog } from "./message_log_summary.ts";
 import { AUDIO_HEAD_BYTES, finishAudio, inspectAudio, type PartialAudio } from "./partial_audio.ts";
 import { keptMetadata, recoveredMetadata, wavFormatOf } from "./recovered_metadata.ts";
@@ -24,8 +25,6 @@ import {
   writeAt,
 } from "./recovery_disk.ts";
 
-/** What people say on the phone is not for every user of the machine. */
-const FILE_MODE = 0o640;
 /** A thousand gaps are a tenth of that. */
 const MAX_METADATA_BYTES = 4 * 1024 * 1024;
 

@@ -4,12 +4,9 @@
  * Imports nothing but node:path and its neighbours.
  */
 import { dirname } from "node:path";
+import { FILE_MODE } from "./file_modes.ts";
+import { syncFolder } from "./folder_sync.ts";
 import { infoOf, isAbsence } from "./regular_file.ts";
-
-/** What people say on the phone is not for every user of the machine; nor is what was done with it. */
-export const FILE_MODE = 0o640;
-/** The same for folders. */
-export const FOLDER_MODE = 0o750;
 
 /**
  * Writes a file as a whole: at each moment, and after a crash, there is all of it, or what was there
@@ -38,14 +35,6 @@ export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<vo
     if (count === 0) throw new Deno.errors.WriteZero("Nothing could be written");
     written += count;
   }
-}
-
-/** Makes what was created, renamed and removed in a folder last, where folders can be opened. */
-export async function syncFolder(path: string): Promise<void> {
-  // There, it is the system's own matter.
-  if (Deno.build.os === "windows") return;
-  using folder = await Deno.open(path);
-  await folder.sync();
 }
 
 /**

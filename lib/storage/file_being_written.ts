@@ -5,11 +5,10 @@
  * Imports its neighbours.
  */
 import { dirname } from "node:path";
+import { FILE_MODE } from "./file_modes.ts";
 import { syncFolder } from "./folder_sync.ts";
 import { whereSupported } from "./sync_support.ts";
 
-/** What people say on the phone is not for every user of the machine. */
-export const FILE_MODE = 0o640;
 /** How much is written again after a sync that failed: a minute of audio. */
 const MAX_REPEATED_BYTES = 1024 * 1024;
 /** More ranges than that become one: usually there are the header's and that of what was added. */

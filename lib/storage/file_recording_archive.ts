@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { z } from "zod";
 import { describeProblem } from "../protocol/schema_problem.ts";
-import { removeFile, syncFolder, writeDurably } from "./durable_file.ts";
+import { removeFile, writeDurably } from "./durable_file.ts";
+import { syncFolder } from "./folder_sync.ts";
 import {
   HOLD_EXTENSION,
   isRecordingThere,

@@ -9,7 +9,9 @@
  * Imports node:path and its neighbours.
  */
 import { join } from "node:path";
-import { FILE_MODE, removeFile, syncFolder } from "./durable_file.ts";
+import { removeFile } from "./durable_file.ts";
+import { FILE_MODE } from "./file_modes.ts";
+import { syncFolder } from "./folder_sync.ts";
 import type { RecordingPlace } from "./recording_id.ts";
 import { infoOf, isAbsence, isRegularFile, openRegularFile } from "./regular_file.ts";
 

@@ -2,9 +2,10 @@
  * The key that the index of recordings hides participants by: without it, nobody who has the index
  * can try out phone numbers. It is kept in the data folder, beside the recordings.
  *
- * Imports node: only.
+ * Imports node: and its neighbour.
  */
 import { join } from "node:path";
+import { writePrivateFile } from "./private_file.ts";
 
 /** Name of the file in the data folder. */
 const FILE_NAME = "index.key";
@@ -55,35 +56,17 @@ async function readKey(path: string): Promise<Uint8Array<ArrayBuffer> | undefine
   );
 }
 
-/** Writes the file whole or not at all. False if there is one already. */
-async function writeIfAbsent(dataDir: string, path: string, key: Uint8Array): Promise<boolean> {
-  const temporaryPath = `${path}.${crypto.randomUUID()}.tmp`;
+/** False if there is one already. */
+async function writeIfAbsent(
+  dataDir: string,
+  path: string,
+  key: Uint8Array<ArrayBuffer>,
+): Promise<boolean> {
   try {
-    await Deno.mkdir(dataDir, { recursive: true, mode: 0o750 });
-    try {
-      await writePrivately(temporaryPath, key);
-      // A link, not a rename: a rename would replace what another process has put there.
-      await Deno.link(temporaryPath, path);
-      return true;
-    } finally {
-      await Deno.remove(temporaryPath).catch(() => {});
-    }
+    return await writePrivateFile(dataDir, path, key);
   } catch (error) {
-    // `mkdir` fails with the same error if there is a file in the folder's place.
-    if (error instanceof Deno.errors.AlreadyExists && await isThere(path)) return false;
     throw new IndexKeyError(`Cannot write ${path}: make DATA_DIR a writable folder`, {
       cause: error,
     });
   }
-}
-
-async function writePrivately(path: string, bytes: Uint8Array): Promise<void> {
-  using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
-  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
-  // On disk before it gets its name: a power failure must not leave an empty file behind.
-  await file.sync();
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
 }

@@ -8,13 +8,8 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  createFile,
-  FILE_MODE,
-  FileBeingWritten,
-  openFile,
-  writeAll,
-} from "./file_being_written.ts";
+import { createFile, FileBeingWritten, openFile, writeAll } from "./file_being_written.ts";
+import { FILE_MODE, FOLDER_MODE } from "./file_modes.ts";
 import { syncFolder } from "./folder_sync.ts";
 import type { RecordingEnding } from "./recording_store.ts";
 import type { SyncSchedule } from "./sync_schedule.ts";
@@ -23,7 +18,6 @@ import type { Places } from "./places.ts";
 
 /** A session that a client tries again may keep its id; more than this is no retry. */
 const MAX_NUMBERED = 10;
-const FOLDER_MODE = 0o750;
 /** A thread that ends lets go of its files a little later. */
 const LOCK_TRIES = 20;
 const LOCK_MS = 50;

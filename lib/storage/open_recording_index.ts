@@ -6,6 +6,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { basename, dirname, join } from "node:path";
+import { FOLDER_MODE } from "./file_modes.ts";
 import { findDamage } from "./index_file_check.ts";
 import type { IndexFormat } from "./index_keys.ts";
 import { KvRecordingIndex, type KvRecordingIndexOptions } from "./kv_recording_index.ts";
@@ -50,7 +51,7 @@ export async function openRecordingIndex(options: OpenIndexOptions): Promise<KvR
 }
 
 async function openFile(path: string, options: OpenIndexOptions): Promise<KvRecordingIndex> {
-  await Deno.mkdir(dirname(path), { recursive: true, mode: 0o750 });
+  await Deno.mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
   const damage = await damageOf(path);
   if (damage !== undefined) await moveAside(path, { damage });
   let index: KvRecordingIndex | undefined;

@@ -1,8 +1,9 @@
 /**
  * Files that only their owner may read, made whole or not at all, by one of several processes.
  *
- * Must not import: anything else in lib.
+ * Imports its neighbour. The settings' room uses it, too.
  */
+import { FOLDER_MODE } from "./file_modes.ts";
 
 /**
  * Writes a file, unless there is one: the folder is made, too.
@@ -13,13 +14,13 @@
 export async function writePrivateFile(
   folder: string,
   path: string,
-  text: string,
+  content: string | Uint8Array<ArrayBuffer>,
 ): Promise<boolean> {
   const temporaryPath = `${path}.${crypto.randomUUID()}.tmp`;
   try {
-    await Deno.mkdir(folder, { recursive: true });
+    await Deno.mkdir(folder, { recursive: true, mode: FOLDER_MODE });
     try {
-      await write(temporaryPath, text);
+      await write(temporaryPath, content);
       // A link, not a rename: a rename would replace what another process has put there.
       await Deno.link(temporaryPath, path);
       return true;
@@ -33,10 +34,10 @@ export async function writePrivateFile(
   }
 }
 
-async function write(path: string, text: string): Promise<void> {
+async function write(path: string, content: string | Uint8Array<ArrayBuffer>): Promise<void> {
   using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
   // Not by `file.writable`: it holds back what is written until it is closed.
-  let rest = new TextEncoder().encode(text);
+  let rest = typeof content === "string" ? new TextEncoder().encode(content) : content;
   while (rest.length > 0) rest = rest.subarray(await file.write(rest));
   // On disk before it gets its name: a power failure must not leave an empty file behind.
   await file.sync();

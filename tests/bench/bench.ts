@@ -12,6 +12,7 @@ interface Run {
   readonly script: string;
   /** The core that it is bound to, if it is bound to one. */
   readonly core?: number;
+  readonly args?: readonly string[];
 }
 
 /** The parts by their names, in their order. */
@@ -26,15 +27,16 @@ const PARTS: Readonly<Record<string, readonly Run[]>> = {
   upgrades: [{ script: "upgrades.ts", core: CLIENT_CORE }],
   flood: [{ script: "flood.ts", core: CLIENT_CORE }],
   cost: [{ script: "cost.ts", core: CLIENT_CORE }],
+  sync: [{ script: "cost.ts", core: CLIENT_CORE, args: ["sync"] }],
   stall: [{ script: "stall.ts", core: CLIENT_CORE }],
   capacity: [{ script: "capacity.ts", core: CLIENT_CORE }],
   index: [{ script: "index.ts", core: SERVER_CORE }],
   recovery: [{ script: "recovery.ts", core: SERVER_CORE }],
 };
 
-async function runScript({ script, core }: Run): Promise<boolean> {
+async function runScript({ script, core, args: more = [] }: Run): Promise<boolean> {
   const path = join(ROOT, "tests/bench", script);
-  const command: CommandLine = [Deno.execPath(), "run", ...taskFlags("bench"), path];
+  const command: CommandLine = [Deno.execPath(), "run", ...taskFlags("bench"), path, ...more];
   const [program, ...args] = core === undefined ? command : await onCore(core, command);
   return (await new Deno.Command(program, { args }).spawn().status).success;
 }

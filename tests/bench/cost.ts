@@ -2,6 +2,8 @@
  * What a recorded call costs: our server, recording to disk, against a bare WebSocket server that
  * does nothing with what it gets, and against one that only writes it. The same calls for all, in one
  * run, alternating. Linux only.
+ *
+ * With the argument `sync`: what syncing to the disk costs, which is on by default.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { TemporaryFolder } from "../helpers/program.ts";
@@ -56,20 +58,50 @@ async function warmUp(server: ServerProcess): Promise<void> {
 
 await using folder = await TemporaryFolder.make();
 const options = { folder: folder.path, core: SERVER_CORE };
-await using bare = await ServerProcess.bare(options);
-await using overwriting = await ServerProcess.writing("overwrite", options);
-await using appending = await ServerProcess.writing("append", options);
-await using protocol = await ServerProcess.partial("protocol", options);
-await using recorder = await ServerProcess.partial("recorder", options);
-await using ours = await ServerProcess.ours(options);
-const servers = [
-  { name: "bare server", process: bare },
-  { name: "bare server that writes over the same bytes", process: overwriting },
-  { name: "bare server that writes files", process: appending },
-  { name: "server: protocol, without an app", process: protocol },
-  { name: "server: and the recorder, writing nowhere", process: recorder },
-  { name: "server: and the disk", process: ours },
-];
+await using stack = new AsyncDisposableStack();
+
+interface Server {
+  readonly name: string;
+  readonly process: ServerProcess;
+}
+
+/** Ours by its parts, after what they are compared with. */
+async function parts(): Promise<readonly Server[]> {
+  return await started([
+    ["bare server", () => ServerProcess.bare(options)],
+    [
+      "bare server that writes over the same bytes",
+      () => ServerProcess.writing("overwrite", options),
+    ],
+    ["bare server that writes files", () => ServerProcess.writing("append", options)],
+    ["server: protocol, without an app", () => ServerProcess.partial("protocol", options)],
+    ["server: and the recorder, writing nowhere", () => ServerProcess.partial("recorder", options)],
+    ["server: and the disk", () => ServerProcess.ours(options)],
+  ]);
+}
+
+async function syncing(): Promise<readonly Server[]> {
+  const ours = (SYNC_SECONDS: string) => async () =>
+    await ServerProcess.ours({
+      ...options,
+      folder: await Deno.makeTempDir({ dir: options.folder }),
+      env: { SYNC_SECONDS },
+    });
+  return await started([
+    ["recorder, synced at the end of a call", ours("0")],
+    ["recorder, synced every 5 s", ours("5")],
+  ]);
+}
+
+async function started(
+  all: readonly (readonly [name: string, start: () => Promise<ServerProcess>])[],
+): Promise<readonly Server[]> {
+  const servers: Server[] = [];
+  for (const [name, start] of all) servers.push({ name, process: stack.use(await start()) });
+  return servers;
+}
+
+const servers = Deno.args[0] === "sync" ? await syncing() : await parts();
 const rounds: { name: string; process: ServerProcess; idleRss: number; all: Round[] }[] = [];
 for (const { name, process } of servers) {
   await warmUp(process);
@@ -106,11 +138,12 @@ printTable(
     ])
   ),
 );
-const [bareCpu = NaN, ...others] = rounds.map(({ all }) =>
+const [first] = servers;
+const [firstCpu = NaN, ...others] = rounds.map(({ all }) =>
   median(all.map(({ cpuPerMinute }) => cpuPerMinute))
 );
 printLine();
 for (const [index, cpu] of others.entries()) {
-  const times = (cpu / bareCpu).toFixed(2);
-  printLine(`- ${rounds[index + 1]?.name}: ${times} times the CPU of the bare server (medians)`);
+  const times = (cpu / firstCpu).toFixed(2);
+  printLine(`- ${rounds[index + 1]?.name}: ${times} times the CPU of ${first?.name} (medians)`);
 }

@@ -44,7 +44,15 @@ const ROOMS: Readonly<Record<string, Room>> = {
   audio: { mayImport: ["lib/audio/"], mustNotSay: IMPURE },
   storage: {
     // Of the protocol, the shapes of what is kept.
-    mayImport: ["lib/storage/", "lib/protocol/", "lib/audio/", "npm:zod", "node:", ...STD],
+    mayImport: [
+      "lib/storage/",
+      "lib/protocol/",
+      "lib/audio/",
+      "npm:aws4fetch",
+      "npm:zod",
+      "node:",
+      ...STD,
+    ],
     mustNotSay: /\b(Server|Client)Session\b/,
   },
   app: {
@@ -287,6 +295,8 @@ const MADE_UP: readonly [edge: readonly [from: string, to: string], isAllowed: b
   [["lib/storage/file_recording_store.ts", "lib/protocol/mod.ts"], true],
   [["lib/storage/file_recording_store.ts", "lib/app/recorder.ts"], false],
   [["lib/storage/file_recording_store.ts", "lib/server/server.ts"], false],
+  [["lib/storage/s3/s3_requests.ts", "npm:aws4fetch"], true],
+  [["lib/app/recorder.ts", "npm:aws4fetch"], false],
   [["lib/app/recorder.ts", "lib/storage/recording_store.ts"], true],
   [["lib/app/recorder.ts", "lib/protocol/mod.ts"], true],
   [["lib/app/recorder.ts", "lib/storage/file_recording_store.ts"], false],

@@ -1,0 +1,114 @@
+/**
+ * Stores an object whose bytes come one after the other, and are not kept: takes the memory of one
+ * part.
+ *
+ * Imports its neighbours.
+ */
+import { Checksums, checksumsOf } from "./checksums.ts";
+import { etagOf } from "./file_digest.ts";
+import type { S3Client, UploadedPart } from "./s3_client.ts";
+import { S3Error } from "./s3_error.ts";
+import { partBytesOf } from "./upload_file.ts";
+import { verifyObject } from "./verify_object.ts";
+
+/** An object, and what it consists of. */
+export interface Composition {
+  readonly client: S3Client;
+  readonly key: string;
+  readonly contentType: string;
+  /** Of all bytes together. */
+  readonly sizeBytes: number;
+  readonly bytes: AsyncIterable<Uint8Array<ArrayBuffer>>;
+}
+
+/**
+ * Stores an object, and verifies it.
+ *
+ * @throws {S3Error} If storage fails; no parts are left then, unless that fails, too.
+ * @throws {RangeError} If there are fewer or more bytes than was said.
+ */
+export async function composeObject(composition: Composition): Promise<void> {
+  const { client, key, contentType, sizeBytes, bytes } = composition;
+  const partBytes = partBytesOf(sizeBytes);
+  const parts = cut(bytes, Math.min(partBytes, sizeBytes));
+  if (partBytes === Infinity) {
+    const { value: body = new Uint8Array() } = await parts.next();
+    if (body.length !== sizeBytes || (await parts.next()).done !== true) throw wrongSize(key);
+    const { md5, sha256 } = await checksumsOf(body);
+    await client.put(key, body, { contentType, md5, sha256 });
+    await verifyObject(client, key, { sizeBytes, sha256, etag: md5 });
+    return;
+  }
+  await abortUploads(client, key);
+  const uploadId = await client.createUpload(key, { contentType });
+  try {
+    const stored = await storeParts(composition, uploadId, parts);
+    await client.completeUpload(key, uploadId, stored.parts).catch(ignoreMissingUpload);
+    await verifyObject(client, key, { sizeBytes, sha256: stored.sha256, etag: stored.etag });
+  } catch (error) {
+    await client.abortUpload(key, uploadId).catch(() => {});
+    throw error;
+  }
+}
+
+async function storeParts(
+  { client, key, sizeBytes }: Composition,
+  uploadId: string,
+  bodies: AsyncIterable<Uint8Array<ArrayBuffer>>,
+): Promise<{ parts: UploadedPart[]; sha256: string; etag: string }> {
+  const parts: UploadedPart[] = [];
+  const partMd5s: string[] = [];
+  const all = new Checksums();
+  let stored = 0;
+  for await (const body of bodies) {
+    const { md5 } = await checksumsOf(body);
+    await all.addAll(body);
+    partMd5s.push(md5);
+    parts.push(await client.uploadPart(key, uploadId, parts.length + 1, body, { md5 }));
+    stored += body.length;
+  }
+  if (stored !== sizeBytes) throw wrongSize(key);
+  return { parts, sha256: all.end().sha256, etag: etagOf({ partMd5s }, true) };
+}
+
+/** Cuts bytes into parts of one size, each a view on the same memory. The last may be shorter. */
+async function* cut(
+  bytes: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  partBytes: number,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, undefined> {
+  const part = new Uint8Array(Math.max(1, partBytes));
+  let used = 0;
+  for await (const chunk of bytes) {
+    let rest = chunk;
+    while (rest.length > 0) {
+      const taken = rest.subarray(0, part.length - used);
+      part.set(taken, used);
+      used += taken.length;
+      rest = rest.subarray(taken.length);
+      if (used < part.length) break;
+      yield part;
+      used = 0;
+    }
+  }
+  if (used > 0) yield part.subarray(0, used);
+}
+
+/** Those of one that was killed while it was at it. */
+async function abortUploads(client: S3Client, key: string): Promise<void> {
+  try {
+    for await (const upload of client.listUploads(key)) {
+      if (upload.key === key) await client.abortUpload(key, upload.uploadId);
+    }
+  } catch (error) {
+    if (!(error instanceof S3Error) || error.code !== "NotImplemented") throw error;
+  }
+}
+
+/** After a lost answer; whether the object is there is looked at next. */
+function ignoreMissingUpload(error: unknown): void {
+  if (!(error instanceof S3Error) || error.code !== "NoSuchUpload") throw error;
+}
+
+function wrongSize(key: string): RangeError {
+  return new RangeError(`There are not as many bytes for ${key} as there should be`);
+}

@@ -1,0 +1,196 @@
+/**
+ * Completes recordings of which a killed instance left the segments, so that they are what it would
+ * have left, but for the last seconds.
+ *
+ * It may be killed, too, at any step: segments are removed last, and what is put together of them
+ * is the same each time. Imports the audio room and its neighbours.
+ */
+import { getLogger } from "@logtape/logtape";
+import { createHash } from "node:crypto";
+import { createWavHeader, wavHeaderBytes, wavPaddingBytes } from "../../audio/mod.ts";
+import { summarizeMessageLog } from "../message_log_summary.ts";
+import { AUDIO_HEAD_BYTES, inspectAudio, type UsableAudio } from "../partial_audio.ts";
+import { recoveredMetadata, wavFormatOf } from "../recovered_metadata.ts";
+import { recordingId, type RecordingPlace, sessionOf } from "../recording_id.ts";
+import { recordingMetadataSchema } from "../recording_metadata.ts";
+import { composeObject } from "./compose_object.ts";
+import { CONTENT_TYPES, type RecordingKeys, SEGMENTS } from "./recording_keys.ts";
+import type { ListedObject } from "./s3_answers.ts";
+import type { S3Client } from "./s3_client.ts";
+import { S3Error } from "./s3_error.ts";
+import { removeSegments } from "./s3_recording_files.ts";
+import { SegmentedFile } from "./segmented_file.ts";
+
+const log = getLogger(["audiohook", "recovery"]);
+
+/** Name of the segment by which an instance says that it completes a recording. */
+const CLAIM = "claim";
+
+/** Whose segments. */
+export interface RecoveryOptions {
+  readonly client: S3Client;
+  readonly keys: RecordingKeys;
+  /** How old the newest segment of a recording has to be, in milliseconds. */
+  readonly staleMs: number;
+  /** Whether this instance makes a recording itself. */
+  readonly isOwn: (place: RecordingPlace) => boolean;
+}
+
+/** What was done. */
+export interface RecoveredSegments {
+  /** Identifiers of recordings that were completed. */
+  readonly recovered: readonly string[];
+  /** Identifiers of those that can't be: it is in the log why not. */
+  readonly impossible: readonly string[];
+}
+
+/** A recording with segments. */
+interface Left {
+  readonly place: RecordingPlace;
+  readonly segments: ListedObject[];
+  hasEnded: boolean;
+}
+
+/**
+ * Completes all that are old enough, one after the other.
+ *
+ * @throws {S3Error} If storage fails.
+ */
+export async function recoverSegments(options: RecoveryOptions): Promise<RecoveredSegments> {
+  const recovered: string[] = [];
+  const impossible: string[] = [];
+  for (const left of await leftRecordings(options)) {
+    const { place, segments, hasEnded } = left;
+    const newestMs = Math.max(...segments.map(({ modifiedAt }) => modifiedAt.getTime()));
+    if (options.isOwn(place) || newestMs > Date.now() - options.staleMs) continue;
+    const id = recordingId(place);
+    if (hasEnded) {
+      await removeSegments(options.client, options.keys, place);
+    } else if (await claim(options, left)) {
+      const why = await complete(options, left);
+      if (why === undefined) recovered.push(id);
+      else if (why !== "") {
+        impossible.push(id);
+        log.error("Recording {id} was not ended, and cannot be completed: {why}", { id, why });
+      }
+    }
+  }
+  if (recovered.length > 0) {
+    const count = recovered.length;
+    log.info("Completed {count} recordings that were not ended", { count });
+  }
+  return { recovered, impossible };
+}
+
+async function leftRecordings({ client, keys }: RecoveryOptions): Promise<Left[]> {
+  const found: Left[] = [];
+  let last: Left | undefined;
+  for await (const object of client.list(keys.root)) {
+    const place = keys.parse(object.key);
+    if (place === undefined) continue;
+    if (last?.place.day !== place.day || last.place.name !== place.name) {
+      if (last !== undefined && last.segments.length > 0) found.push(last);
+      last = { place, segments: [], hasEnded: false };
+    }
+    if (place.rest === ".json") last.hasEnded = true;
+    if (place.rest.startsWith(SEGMENTS)) last.segments.push(object);
+  }
+  if (last !== undefined && last.segments.length > 0) found.push(last);
+  return found;
+}
+
+/** Whether no other instance completes it: for that one, too, the claim is a segment that is new. */
+async function claim(
+  { client, keys }: RecoveryOptions,
+  { place, segments }: Left,
+): Promise<boolean> {
+  const key = `${keys.base(place)}${SEGMENTS}${CLAIM}`;
+  const body = new TextEncoder().encode("{}\n");
+  const md5 = createHash("md5").update(body).digest("hex");
+  try {
+    // One that is as old as the others was made by an instance that was killed as well.
+    if (segments.some((segment) => segment.key === key)) await client.delete(key);
+    await client.put(key, body, { md5, isNew: true });
+    return true;
+  } catch (error) {
+    if (error instanceof S3Error && error.status === 412) return false;
+    throw error;
+  }
+}
+
+/** @returns `undefined` if it is complete, nothing if there was nothing of it, or why it can't be. */
+async function complete(options: RecoveryOptions, left: Left): Promise<string | undefined> {
+  const { client, keys } = options;
+  const { place } = left;
+  const base = keys.base(place) + SEGMENTS;
+  const audioFile = SegmentedFile.of(client, `${base}audio-`, left.segments);
+  const messages = SegmentedFile.of(client, `${base}messages-`, left.segments);
+  if (audioFile === undefined || messages === undefined) return "a segment in its midst is missing";
+  if (audioFile.sizeBytes === 0 && messages.sizeBytes === 0) {
+    await removeSegments(client, keys, place);
+    return "";
+  }
+  const sessionId = sessionOf(place.name);
+  const head = await audioFile.head(AUDIO_HEAD_BYTES);
+  let audio = inspectAudio(head, audioFile.sizeBytes, undefined);
+  if (audio.what !== "usable") {
+    const { call } = await summarizeMessageLog(messages, sessionId, 0);
+    audio = inspectAudio(head, audioFile.sizeBytes, wavFormatOf(call?.media ?? null));
+  }
+  if (audio.what === "foreign") return audio.why;
+  const usable = audio.what === "usable" ? audio : undefined;
+  const summary = await summarizeMessageLog(messages, sessionId, usable?.samples ?? 0);
+  if (usable === undefined && summary.firstTimeMs === undefined) {
+    return "its message log has no line that can be understood";
+  }
+  const modifiedMs = Math.max(...left.segments.map(({ modifiedAt }) => modifiedAt.getTime()));
+  const remains = { place, log: summary, audio: usable, bornMs: undefined, modifiedMs };
+  const metadata = recordingMetadataSchema.parse(recoveredMetadata(remains, Date.now()));
+  if (usable !== undefined) await composeAudio(options, place, audioFile, usable);
+  if (messages.sizeBytes > 0) {
+    const { sizeBytes } = messages;
+    await compose(options, place, ".jsonl", sizeBytes, messages.bytes(0, sizeBytes));
+  }
+  const text = new TextEncoder().encode(JSON.stringify(metadata, null, 2) + "\n");
+  await compose(options, place, ".json", text.length, inOrder(text));
+  await removeSegments(client, keys, place);
+  return undefined;
+}
+
+/** A header that says what there is, the audio of the segments, and padding. */
+async function composeAudio(
+  options: RecoveryOptions,
+  place: RecordingPlace,
+  file: SegmentedFile,
+  { format, dataBytes }: UsableAudio,
+): Promise<void> {
+  const headerBytes = wavHeaderBytes(format.encoding);
+  const padding = new Uint8Array(wavPaddingBytes(dataBytes));
+  const sizeBytes = headerBytes + dataBytes + padding.length;
+  const bytes = inOrder(
+    createWavHeader(format, dataBytes),
+    file.bytes(headerBytes, headerBytes + dataBytes),
+    padding,
+  );
+  await compose(options, place, ".wav", sizeBytes, bytes);
+}
+
+async function compose(
+  { client, keys }: RecoveryOptions,
+  place: RecordingPlace,
+  extension: ".wav" | ".jsonl" | ".json",
+  sizeBytes: number,
+  bytes: AsyncIterable<Uint8Array<ArrayBuffer>>,
+): Promise<void> {
+  const contentType = CONTENT_TYPES[extension];
+  await composeObject({ client, key: keys.of(place, extension), contentType, sizeBytes, bytes });
+}
+
+async function* inOrder(
+  ...all: (Uint8Array<ArrayBuffer> | AsyncIterable<Uint8Array<ArrayBuffer>>)[]
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for (const bytes of all) {
+    if (bytes instanceof Uint8Array) yield bytes;
+    else yield* bytes;
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * Recordings in object storage, to be listed, read, held and removed (recording_keys.ts has their
+ * keys).
+ *
+ * A recording is there when its metadata are: they are stored last and removed first. Segments of one
+ * that is being made have no metadata beside them; what has neither was not removed, or not stored,
+ * to its end, and is removed by {@link S3RecordingArchive.remove}.
+ * Imports zod and its neighbours.
+ */
+import { getLogger } from "@logtape/logtape";
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import type {
+  LegalHold,
+  RecordedFile,
+  RecordingArchive,
+  RecordingPart,
+} from "../recording_archive.ts";
+import { placeOf, recordingId, type RecordingPlace } from "../recording_id.ts";
+import { type RecordingMetadata, recordingMetadataSchema } from "../recording_metadata.ts";
+import { CONTENT_TYPES, RecordingKeys, SEGMENTS } from "./recording_keys.ts";
+import type { S3Client, S3ObjectInfo } from "./s3_client.ts";
+
+const log = getLogger(["audiohook", "archive"]);
+
+/** Far more than a recorder writes: metadata list at most 1,000 gaps. */
+const MAX_METADATA_BYTES = 4 * 1024 * 1024;
+const MAX_HOLD_BYTES = 64 * 1024;
+
+const EXTENSIONS = { audio: ".wav", messages: ".jsonl" } as const satisfies Record<
+  RecordingPart,
+  string
+>;
+
+const holdSchema = z.object({
+  since: z.iso.datetime({ offset: true }),
+  reason: z.string().max(500),
+});
+
+/** Recordings in a bucket. All methods throw `S3Error` if storage fails. */
+export class S3RecordingArchive implements RecordingArchive {
+  readonly #client: S3Client;
+  readonly #keys: RecordingKeys;
+
+  /**
+   * @param prefix What keys begin with, without a slash at its end; it may be empty.
+   * @throws {S3PlaceError} If that can be none.
+   */
+  constructor(client: S3Client, prefix = "recordings") {
+    this.#client = client;
+    this.#keys = new RecordingKeys(prefix);
+  }
+
+  /** Identifiers by keys alone; those included that are half removed. */
+  async *list(): AsyncGenerator<string, void> {
+    let last: string | undefined;
+    for await (const { key } of this.#client.list(this.#keys.root)) {
+      const place = this.#keys.parse(key);
+      if (place === undefined) continue;
+      // Keys come in order, and those of one recording together.
+      const id = recordingId(place);
+      if (id !== last) yield id;
+      last = id;
+    }
+  }
+
+  async metadata(id: string): Promise<RecordingMetadata | undefined> {
+    const place = placeOf(id);
+    if (place === undefined) return undefined;
+    const bytes = await this.#client.get(this.#keys.of(place, ".json"), MAX_METADATA_BYTES);
+    if (bytes === undefined) return undefined;
+    const metadata = recordingMetadataSchema.safeParse(jsonOf(bytes)).data;
+    if (metadata === undefined) log.error("The metadata of recording {id} cannot be used", { id });
+    return metadata;
+  }
+
+  /** Opens a part of a recording that has ended. */
+  async open(id: string, part: RecordingPart): Promise<RecordedFile | undefined> {
+    const place = placeOf(id);
+    if (place === undefined) return undefined;
+    const key = this.#keys.of(place, EXTENSIONS[part]);
+    const [info, metadata] = await Promise.all([
+      this.#client.head(key),
+      this.#client.head(this.#keys.of(place, ".json")),
+    ]);
+    if (info === undefined || metadata === undefined) return undefined;
+    return new RecordedObject(this.#client, key, info);
+  }
+
+  async hold(id: string): Promise<LegalHold | undefined> {
+    const place = placeOf(id);
+    if (place === undefined) return undefined;
+    const key = this.#keys.of(place, ".hold");
+    const bytes = await this.#client.get(key, MAX_HOLD_BYTES);
+    if (bytes === undefined || !await this.#isThere(place)) return undefined;
+    const hold = holdSchema.safeParse(jsonOf(bytes)).data;
+    if (hold !== undefined) return hold;
+    // Somebody wanted it to stay, whatever was written.
+    const modifiedAt = (await this.#client.head(key))?.modifiedAt ?? new Date(0);
+    return { since: modifiedAt.toISOString(), reason: "" };
+  }
+
+  async setHold(id: string, hold: LegalHold | undefined): Promise<boolean> {
+    const place = placeOf(id);
+    if (place === undefined || !await this.#isThere(place)) return false;
+    const key = this.#keys.of(place, ".hold");
+    if (hold === undefined) {
+      await this.#client.delete(key);
+      return true;
+    }
+    const body = new TextEncoder().encode(JSON.stringify(holdSchema.parse(hold)) + "\n");
+    const md5 = createHash("md5").update(body).digest("hex");
+    await this.#client.put(key, body, { contentType: CONTENT_TYPES[".hold"], md5 });
+    return true;
+  }
+
+  async remove(id: string): Promise<"removed" | "not_found" | "being_made"> {
+    const place = placeOf(id);
+    if (place === undefined) return "not_found";
+    const objects = await this.#objects(place);
+    if (objects.length === 0) return "not_found";
+    const segments = objects.filter(({ rest }) => rest.startsWith(SEGMENTS));
+    const hasEnded = objects.some(({ rest }) => rest === ".json");
+    if (!hasEnded && segments.length > 0) return "being_made";
+    // Segments first: without metadata, they would be taken for a recording to be completed. Then the
+    // metadata: what is left without them is no recording.
+    const order = (rest: string) => rest.startsWith(SEGMENTS) ? 0 : rest === ".json" ? 1 : 2;
+    for (const { key } of objects.toSorted((a, b) => order(a.rest) - order(b.rest))) {
+      await this.#client.delete(key);
+    }
+    return "removed";
+  }
+
+  /** Whether there is one that has ended, or is being made. */
+  async #isThere(place: RecordingPlace): Promise<boolean> {
+    if (await this.#client.head(this.#keys.of(place, ".json")) !== undefined) return true;
+    for await (const _ of this.#client.list(this.#keys.base(place) + SEGMENTS)) return true;
+    return false;
+  }
+
+  /** All objects of a recording, by their keys and what those have after the name. */
+  async #objects(place: RecordingPlace): Promise<{ key: string; rest: string }[]> {
+    const found: { key: string; rest: string }[] = [];
+    for await (const { key } of this.#client.list(`${this.#keys.base(place)}.`)) {
+      const parsed = this.#keys.parse(key);
+      // Others of the same session are not meant.
+      if (parsed?.name === place.name) found.push({ key, rest: parsed.rest });
+    }
+    return found;
+  }
+}
+
+class RecordedObject implements RecordedFile {
+  readonly size: number;
+  readonly isFinal = true;
+  readonly modifiedAt: Date;
+  readonly #client: S3Client;
+  readonly #key: string;
+  readonly #etag: string;
+
+  constructor(client: S3Client, key: string, { sizeBytes, etag, modifiedAt }: S3ObjectInfo) {
+    this.size = sizeBytes;
+    this.modifiedAt = modifiedAt;
+    this.#client = client;
+    this.#key = key;
+    this.#etag = etag;
+  }
+
+  /** @throws {RangeError} If the places are not within the object. */
+  read(from: number, to: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const isWithin = Number.isSafeInteger(from) && Number.isSafeInteger(to) &&
+      0 <= from && from <= to && to <= this.size;
+    if (!isWithin) throw new RangeError(`Expected places within 0 and ${this.size}`);
+    return this.#client.read(this.#key, from, to, this.#etag);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // It holds nothing.
+  }
+}
+
+/** `undefined` if it is no JSON. */
+function jsonOf(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * One recording that is being made in object storage.
+ *
+ * Imports its neighbours.
+ */
+import { getLogger } from "@logtape/logtape";
+import { createHash } from "node:crypto";
+import { recordingId, type RecordingPlace } from "../recording_id.ts";
+import type { RecordingEnding, RecordingFiles } from "../recording_store.ts";
+import { composeObject } from "./compose_object.ts";
+import { CONTENT_TYPES, type RecordingKeys, SEGMENTS } from "./recording_keys.ts";
+import type { S3Client } from "./s3_client.ts";
+import { type ByteBudget, SegmentStream } from "./segment_stream.ts";
+
+const log = getLogger(["audiohook", "storage"]);
+
+/** Messages that come when the recording is finished: a few. */
+const MAX_LATE_BYTES = 4 * 1024 * 1024;
+
+/** What it needs. */
+export interface S3RecordingFilesOptions {
+  readonly client: S3Client;
+  readonly keys: RecordingKeys;
+  readonly place: RecordingPlace;
+  readonly segmentMs: number;
+  readonly maxWaitingBytes: number;
+  readonly signOfLifeMs: number;
+  readonly budget: ByteBudget;
+  /** Segments can't be stored, for this reason; or, `undefined`, they can again. */
+  readonly onSync: (error: unknown) => void;
+  readonly onClosed: () => void;
+}
+
+/** Objects of a recording that is being made. */
+export class S3RecordingFiles implements RecordingFiles {
+  readonly id: string;
+  readonly location: string;
+  readonly #options: S3RecordingFilesOptions;
+  readonly #audio: SegmentStream;
+  readonly #messages: SegmentStream;
+  #isFailing = false;
+  #lastStoredMs = 0;
+  #lifeTimer: ReturnType<typeof setInterval> | undefined;
+  #life: Promise<void> = Promise.resolve();
+  /** Length of the messages when the recording was finished. */
+  #finishedBytes: number | undefined;
+  #late: Uint8Array<ArrayBuffer>[] = [];
+  #lateBytes = 0;
+  #isClosed = false;
+
+  constructor(options: S3RecordingFilesOptions) {
+    const { client, keys, place } = options;
+    this.#options = options;
+    this.id = recordingId(place);
+    this.location = `s3://${client.bucket}/${keys.base(place)}`;
+    const stream = (what: string) =>
+      new SegmentStream({
+        ...options,
+        base: `${keys.base(place)}${SEGMENTS}${what}-`,
+        onStored: (error) => this.#onStored(error),
+      });
+    this.#audio = stream("audio");
+    this.#messages = stream("messages");
+  }
+
+  /**
+   * Takes the name, and keeps saying that somebody makes this recording.
+   *
+   * @throws {S3Error} With status 412 if the name is taken.
+   */
+  async begin(): Promise<void> {
+    await this.#signOfLife(true);
+    const { signOfLifeMs } = this.#options;
+    this.#lifeTimer = setInterval(() => {
+      if (performance.now() - this.#lastStoredMs < signOfLifeMs) return;
+      // If it fails, so do segments, which is reported.
+      this.#life = this.#signOfLife(false).catch(() => {});
+    }, signOfLifeMs);
+  }
+
+  async writeAudio(offset: number, bytes: Uint8Array): Promise<void> {
+    await this.#audio.write(offset, bytes);
+  }
+
+  // deno-lint-ignore require-await -- What is wrong is a rejection.
+  async writeMessages(offset: number, bytes: Uint8Array): Promise<void> {
+    if (this.#finishedBytes === undefined) return this.#messages.write(offset, bytes);
+    const end = this.#finishedBytes + this.#lateBytes;
+    if (offset > end) throw new RangeError(`Expected a place up to ${end}, not ${offset}`);
+    const rest = bytes.slice(Math.min(bytes.length, end - offset));
+    if (this.#lateBytes + rest.length > MAX_LATE_BYTES) {
+      throw new RangeError("Too many messages after the end");
+    }
+    this.#late.push(rest);
+    this.#lateBytes += rest.length;
+  }
+
+  /** Stores what waits in memory of a recording that is not finished. */
+  async flush(): Promise<void> {
+    if (this.#finishedBytes !== undefined) return;
+    await Promise.all([this.#audio.flush(), this.#messages.flush()]);
+  }
+
+  async finish({ audio, messages, metadata }: RecordingEnding): Promise<void> {
+    if (this.#finishedBytes !== undefined) return;
+    const { client, keys, place } = this.#options;
+    if (audio !== undefined) {
+      // First: perhaps nothing was written so far.
+      await this.#audio.write(0, audio.header);
+      await this.#audio.write(audio.rest.offset, audio.rest.bytes);
+    }
+    await this.#messages.write(messages.offset, messages.bytes);
+    // What is put together may take a while; until then, it is safe.
+    if (!this.#audio.isInMemory || !this.#messages.isInMemory) await this.flush();
+    if (audio !== undefined) await this.#compose(this.#audio, ".wav");
+    if (this.#messages.sizeBytes > 0) await this.#compose(this.#messages, ".jsonl");
+    const body = new TextEncoder().encode(metadata);
+    await composeObject({
+      client,
+      key: keys.of(place, ".json"),
+      contentType: CONTENT_TYPES[".json"],
+      sizeBytes: body.length,
+      bytes: once(body),
+    });
+    this.#finishedBytes = this.#messages.sizeBytes;
+    this.#audio.close();
+    this.#messages.close();
+    this.#endLife();
+    await this.#life;
+    await this.#removeSegments();
+  }
+
+  hurry(): void {
+    // Nothing here waits for others.
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#endLife();
+    try {
+      await this.#life;
+      if (this.#finishedBytes === undefined) await this.flush();
+      else if (this.#lateBytes > 0) await this.#appendLate(this.#finishedBytes);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      log.error("The last of recording {id} could not be stored: {message}", {
+        id: this.id,
+        message,
+      });
+    } finally {
+      this.#audio.close();
+      this.#messages.close();
+      this.#options.onClosed();
+    }
+  }
+
+  async #compose(stream: SegmentStream, extension: ".wav" | ".jsonl"): Promise<void> {
+    const { client, keys, place } = this.#options;
+    await composeObject({
+      client,
+      key: keys.of(place, extension),
+      contentType: CONTENT_TYPES[extension],
+      sizeBytes: stream.sizeBytes,
+      bytes: stream.bytes(),
+    });
+  }
+
+  /** Messages that came after the end: the object is replaced by one that has them. */
+  async #appendLate(finishedBytes: number): Promise<void> {
+    const { client, keys, place } = this.#options;
+    const key = keys.of(place, ".jsonl");
+    const late = this.#late;
+    await composeObject({
+      client,
+      key,
+      contentType: CONTENT_TYPES[".jsonl"],
+      sizeBytes: finishedBytes + this.#lateBytes,
+      bytes: (async function* () {
+        if (finishedBytes > 0) yield* client.read(key, 0, finishedBytes);
+        yield* late;
+      })(),
+    });
+  }
+
+  async #removeSegments(): Promise<void> {
+    const { client, keys, place } = this.#options;
+    try {
+      await removeSegments(client, keys, place);
+    } catch (error) {
+      // They are removed with others that were left.
+      log.debug("Segments of recording {id} are left", { id: this.id, error });
+    }
+  }
+
+  async #signOfLife(isNew: boolean): Promise<void> {
+    const { client, keys, place } = this.#options;
+    const body = new TextEncoder().encode("{}\n");
+    const md5 = createHash("md5").update(body).digest("hex");
+    await client.put(`${keys.base(place)}${SEGMENTS}begin`, body, { md5, isNew });
+    this.#lastStoredMs = performance.now();
+  }
+
+  #endLife(): void {
+    clearInterval(this.#lifeTimer);
+    this.#lifeTimer = undefined;
+  }
+
+  #onStored(error: unknown): void {
+    if (error === undefined) this.#lastStoredMs = performance.now();
+    const isFailing = error !== undefined;
+    if (isFailing !== this.#isFailing) this.#options.onSync(error);
+    this.#isFailing = isFailing;
+  }
+}
+
+/** Removes all segments of a recording. */
+export async function removeSegments(
+  client: S3Client,
+  keys: RecordingKeys,
+  place: RecordingPlace,
+): Promise<void> {
+  const found: string[] = [];
+  for await (const { key } of client.list(keys.base(place) + SEGMENTS)) found.push(key);
+  for (const key of found) await client.delete(key);
+}
+
+async function* once(bytes: Uint8Array<ArrayBuffer>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  yield bytes;
+}

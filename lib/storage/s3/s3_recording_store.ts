@@ -1,0 +1,129 @@
+/**
+ * Recordings in object storage, for places without a lasting disk: while a call runs, its audio and
+ * messages are stored as segments (`<name>.part/audio-…`, `<name>.part/messages-…`), every ten
+ * seconds; at its end they become the objects of a recording, and go.
+ *
+ * What a killed instance left is completed by {@link S3RecordingStore.recoverSegments}. Imports its
+ * neighbours.
+ */
+import { isRecordingName, recordingId, type RecordingPlace } from "../recording_id.ts";
+import type { RecordingFiles, RecordingStore } from "../recording_store.ts";
+import { RecordingKeys } from "./recording_keys.ts";
+import { type RecoveredSegments, recoverSegments } from "./recover_segments.ts";
+import type { S3Client } from "./s3_client.ts";
+import { S3Error } from "./s3_error.ts";
+import { S3RecordingFiles } from "./s3_recording_files.ts";
+import { ByteBudget } from "./segment_stream.ts";
+
+/** A session that a client tries again may keep its id; more than this is no retry. */
+const MAX_NUMBERED = 10;
+
+/** How a {@link S3RecordingStore} works. */
+export interface S3RecordingStoreOptions {
+  readonly client: S3Client;
+  /** What keys begin with, without a slash at its end; `recordings` by default. */
+  readonly prefix?: string;
+  /** How long audio and messages wait in memory, in milliseconds; 10 seconds by default. */
+  readonly segmentMs?: number;
+  /** How many bytes of a file of one recording may wait in memory; 4 MiB by default. */
+  readonly maxWaitingBytes?: number;
+  /** How many bytes of all recordings; 128 MiB by default. */
+  readonly maxWaitingBytesOfAll?: number;
+  /** How often a recording of which nothing comes says that it is still made; 30 seconds. */
+  readonly signOfLifeMs?: number;
+}
+
+/** Recordings in a bucket. */
+export class S3RecordingStore implements RecordingStore {
+  readonly #options: Required<S3RecordingStoreOptions>;
+  readonly #keys: RecordingKeys;
+  readonly #budget: ByteBudget;
+  /** Recordings that are being made here. */
+  readonly #own = new Set<string>();
+
+  /** @throws {S3PlaceError} If the prefix can be none. */
+  constructor(options: S3RecordingStoreOptions) {
+    this.#options = {
+      prefix: "recordings",
+      segmentMs: 10_000,
+      maxWaitingBytes: 4 * 1024 * 1024,
+      maxWaitingBytesOfAll: 128 * 1024 * 1024,
+      signOfLifeMs: 30_000,
+      ...options,
+    };
+    this.#keys = new RecordingKeys(this.#options.prefix);
+    this.#budget = new ByteBudget(this.#options.maxWaitingBytesOfAll);
+  }
+
+  /**
+   * Makes a new recording. Of several of one session, the second is named `<sessionId>.2`. Two
+   * instances that make one of the same session at the same moment are kept apart by servers that
+   * know `If-None-Match`, as AWS, MinIO and R2 do.
+   */
+  async create(
+    day: string,
+    sessionId: string,
+    onSync: (error: unknown) => void = () => {},
+  ): Promise<RecordingFiles> {
+    if (!isRecordingName(sessionId)) throw new RangeError("Expected a UUID in lower case");
+    for (let number = 1; number <= MAX_NUMBERED + 1; number++) {
+      const suffix = number <= MAX_NUMBERED ? number : crypto.randomUUID();
+      const name = number === 1 ? sessionId : `${sessionId}.${suffix}`;
+      const place = { day, name };
+      const id = recordingId(place);
+      if (this.#own.has(id)) continue;
+      // Before it is asked for: who had it a moment ago has left objects by then.
+      this.#own.add(id);
+      if (await this.#isUsed(place)) continue;
+      const files = new S3RecordingFiles({
+        ...this.#options,
+        place,
+        keys: this.#keys,
+        budget: this.#budget,
+        onSync,
+        onClosed: () => this.#own.delete(id),
+      });
+      try {
+        await files.begin();
+        return files;
+      } catch (error) {
+        await files.close();
+        const isTaken = error instanceof S3Error && error.status === 412;
+        if (!isTaken) throw error;
+      }
+    }
+    throw new Error(`There is no free name for a recording of session ${sessionId}`);
+  }
+
+  /**
+   * Completes the recordings that a killed instance left: those whose last segment, or sign of life,
+   * is old.
+   *
+   * @param staleMs How old; 2 minutes by default. It must be several times `signOfLifeMs` of all
+   * instances.
+   * @throws {S3Error} If storage fails. It may be called again.
+   */
+  async recoverSegments(staleMs = 120_000): Promise<RecoveredSegments> {
+    const { client } = this.#options;
+    const isOwn = (place: RecordingPlace) => this.#own.has(recordingId(place));
+    return await recoverSegments({ client, keys: this.#keys, staleMs, isOwn });
+  }
+
+  /** Whether there is anything of a recording. Unless there is not, its name is given back. */
+  async #isUsed(place: RecordingPlace): Promise<boolean> {
+    let isUsed = true;
+    try {
+      isUsed = await this.#hasObjects(place);
+    } finally {
+      if (isUsed) this.#own.delete(recordingId(place));
+    }
+    return isUsed;
+  }
+
+  async #hasObjects(place: RecordingPlace): Promise<boolean> {
+    for await (const { key } of this.#options.client.list(`${this.#keys.base(place)}.`)) {
+      if (this.#keys.parse(key)?.name === place.name) return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Uploads one file: as a whole if it is small, otherwise by parts, one after the other, which go on
+ * after a restart where they were. Takes the memory of one part.
+ *
+ * Imports its neighbours.
+ */
+import { digestFile, etagOf, type FileDigest, readPart } from "./file_digest.ts";
+import type { PutOptions, S3Client, UploadedPart } from "./s3_client.ts";
+import { S3Error } from "./s3_error.ts";
+import type { UploadedFile, UploadStateFile } from "./upload_marker.ts";
+import { type ExpectedObject, verifyObject } from "./verify_object.ts";
+
+/** Larger files go by parts. */
+const WHOLE_BYTES = 16 * 1024 * 1024;
+const PART_BYTES = 8 * 1024 * 1024;
+/** S3 has at most 10,000. */
+const MAX_PARTS = 10_000;
+
+/** A file, and where it goes. */
+export interface FileUpload {
+  readonly client: S3Client;
+  readonly path: string;
+  readonly key: string;
+  readonly contentType: string;
+  /** Whether it may have been uploaded before, without that being noted. */
+  readonly mayBeThere: boolean;
+  /** Where an upload by parts is noted. */
+  readonly state: UploadStateFile;
+  /** Stops it at once. */
+  readonly signal: AbortSignal;
+  /** Asked between two requests: whether it stops there. */
+  readonly isStopping: () => boolean;
+}
+
+/** What was uploaded, and what the file was by then. */
+export interface FileUploaded {
+  readonly uploaded: UploadedFile;
+  readonly digest: FileDigest;
+}
+
+/** Size of parts: `Infinity` for a file that goes as a whole. */
+export function partBytesOf(sizeBytes: number): number {
+  if (sizeBytes <= WHOLE_BYTES) return Infinity;
+  return PART_BYTES * Math.ceil(sizeBytes / (PART_BYTES * MAX_PARTS));
+}
+
+/**
+ * Uploads a file, unless the object is there and has its bytes.
+ *
+ * @throws {S3Error} If storage fails, if the object is not what was sent, or `stopped`.
+ * @throws {FileChangedError} If the file is written to.
+ * @throws What the disk says.
+ */
+export async function uploadFile(upload: FileUpload): Promise<FileUploaded> {
+  const { client, path, key, contentType, mayBeThere, state, signal } = upload;
+  const digest = await digestFile(path, partBytesOf, signal);
+  const { sizeBytes, sha256 } = digest;
+  const partBytes = partBytesOf(sizeBytes);
+  const expected = { sizeBytes, sha256, etag: etagOf(digest, partBytes !== Infinity) };
+  if (!mayBeThere || !await isThere(client, key, expected, signal)) {
+    using file = await Deno.open(path);
+    const options: PutOptions = { contentType, sha256, signal };
+    if (partBytes === Infinity) {
+      const body = await readPart(file, 0, new Uint8Array(sizeBytes));
+      await client.put(key, body, { ...options, md5: expected.etag });
+    } else {
+      await uploadParts(upload, file, partBytes, digest, options);
+    }
+  }
+  const verified = await verifyObject(client, key, expected, signal);
+  await state.setParts(undefined);
+  return { digest, uploaded: { sizeBytes, sha256, ...verified } };
+}
+
+/** Whether an earlier upload has come to its end, and only nobody noted it. */
+async function isThere(
+  client: S3Client,
+  key: string,
+  { sizeBytes, etag }: ExpectedObject,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const info = await client.head(key, { signal });
+  return info !== undefined && info.sizeBytes === sizeBytes && info.etag === etag;
+}
+
+async function uploadParts(
+  upload: FileUpload,
+  file: Deno.FsFile,
+  partBytes: number,
+  { sizeBytes, sha256, partMd5s }: FileDigest,
+  options: PutOptions,
+): Promise<void> {
+  const { client, key, state, signal } = upload;
+  const begun = await resume(upload, sha256);
+  const uploadId = begun?.uploadId ?? await client.createUpload(key, options);
+  if (begun === undefined) await state.setParts({ key, uploadId, sizeBytes, sha256 });
+  const parts: UploadedPart[] = [];
+  let buffer: Uint8Array<ArrayBuffer> | undefined;
+  for (const [index, md5] of partMd5s.entries()) {
+    throwIfStopping(upload);
+    const number = index + 1;
+    const from = index * partBytes;
+    const bytes = Math.min(partBytes, sizeBytes - from);
+    const stored = begun?.parts.get(number);
+    if (stored?.sizeBytes === bytes && stored.etag === md5) {
+      parts.push({ number, etag: stored.etag });
+      continue;
+    }
+    buffer ??= new Uint8Array(partBytes);
+    const body = await readPart(file, from, buffer.subarray(0, bytes));
+    parts.push(await client.uploadPart(key, uploadId, number, body, { md5, signal }));
+  }
+  throwIfStopping(upload);
+  try {
+    await client.completeUpload(key, uploadId, parts, { signal });
+  } catch (error) {
+    // Perhaps only the answer was lost: whether the object is there is looked at next.
+    if (!(error instanceof S3Error) || error.code !== "NoSuchUpload") throw error;
+    await state.setParts(undefined);
+  }
+}
+
+interface BegunUpload {
+  readonly uploadId: string;
+  readonly parts: ReadonlyMap<number, { readonly sizeBytes: number; readonly etag: string }>;
+}
+
+/** The upload that was begun before; if it is one of other bytes, it is ended. */
+async function resume(upload: FileUpload, sha256: string): Promise<BegunUpload | undefined> {
+  const { client, key, state, signal } = upload;
+  const noted = await state.parts();
+  if (noted === undefined) return undefined;
+  const { uploadId } = noted;
+  if (noted.key !== key || noted.sha256 !== sha256) {
+    await client.abortUpload(noted.key, uploadId, { signal });
+    return undefined;
+  }
+  const parts: [number, { sizeBytes: number; etag: string }][] = [];
+  try {
+    for await (const part of client.listParts(key, uploadId, { signal })) {
+      parts.push([part.number, part]);
+    }
+  } catch (error) {
+    if (!(error instanceof S3Error) || error.failure !== "refused") throw error;
+    if (error.code === "NoSuchUpload") return undefined;
+    // A server that can't list parts gets all of them again.
+    if (error.code !== "NotImplemented") throw error;
+  }
+  return { uploadId, parts: new Map(parts) };
+}
+
+function throwIfStopping({ key, signal, isStopping }: FileUpload): void {
+  if (signal.aborted || isStopping()) {
+    throw new S3Error({ operation: "UploadPart", key, failure: "stopped" });
+  }
+}

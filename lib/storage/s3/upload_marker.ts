@@ -1,0 +1,122 @@
+/**
+ * What an upload leaves beside a recording: `.s3` when all of it is in object storage, verified;
+ * and until then `.s3.upload`, by which it can go on after a restart, or be undone if the recording
+ * was removed meanwhile.
+ *
+ * Imports zod and its neighbours.
+ */
+import { getLogger } from "@logtape/logtape";
+import { z } from "zod";
+import { readIfThere, removeIfThere, statIfThere, writeDurably } from "./durable_file.ts";
+
+const log = getLogger(["audiohook", "upload"]);
+
+const sizeBytes = z.number().int().nonnegative();
+const sha256 = z.string().regex(/^[\da-f]{64}$/);
+
+/** Schema of what is known of one object. */
+export const uploadedFileSchema = z.object({
+  sizeBytes,
+  sha256,
+  /** As the server gave it. */
+  etag: z.string(),
+  /** By what it is known that the server has these bytes. */
+  verifiedBy: z.enum(["etag", "reading"]),
+});
+
+const file = uploadedFileSchema.optional();
+
+/** Schema of a marker. */
+export const uploadMarkerSchema = z.object({
+  version: z.literal(1),
+  /** When all was verified. */
+  uploadedAt: z.iso.datetime(),
+  /** Where it is, for people. */
+  location: z.string(),
+  files: z.strictObject({ ".wav": file, ".jsonl": file, ".hold": file, ".json": file }),
+});
+
+/** Schema of what is known of a file that is being uploaded by parts. */
+export const begunPartsSchema = z.object({
+  key: z.string(),
+  uploadId: z.string(),
+  sizeBytes,
+  sha256,
+});
+
+/** Schema of what is known of an upload that is under way. */
+export const uploadStateSchema = z.object({
+  version: z.literal(1),
+  parts: begunPartsSchema.optional(),
+});
+
+/** What is known of one object. */
+export type UploadedFile = z.infer<typeof uploadedFileSchema>;
+/** What is known of a recording that was uploaded. */
+export type UploadMarker = z.infer<typeof uploadMarkerSchema>;
+/** What is known of a file that is being uploaded by parts. */
+export type BegunParts = z.infer<typeof begunPartsSchema>;
+
+/** Extension of a marker. */
+export const MARKER = ".s3";
+/** Extension of a state. */
+export const STATE = ".s3.upload";
+
+/** Reads a small file of JSON; `undefined` if there is none, or none of this kind. */
+export async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
+  try {
+    return schema.safeParse(JSON.parse(text)).data;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The state of the upload of one recording, in a file. Where it can't be written, on a full disk
+ * perhaps, an upload goes on without it, all the more since it may make room: after a restart it
+ * begins anew, and parts that are left are ended when they are old.
+ */
+export class UploadStateFile {
+  readonly #path: string;
+
+  /** @param location Of the recording: a path without extension. */
+  constructor(location: string) {
+    this.#path = location + STATE;
+  }
+
+  /** Whether an upload has begun that was not noted as done. */
+  async hasBegun(): Promise<boolean> {
+    return await statIfThere(this.#path) !== undefined;
+  }
+
+  /** An upload begins, or goes on. */
+  async begin(): Promise<void> {
+    if (!await this.hasBegun()) await this.#write(undefined);
+  }
+
+  /** The file that is being uploaded by parts. */
+  async parts(): Promise<BegunParts | undefined> {
+    return (await readJson(this.#path, uploadStateSchema))?.parts;
+  }
+
+  /** A file is being uploaded by parts; or, `undefined`, it is done. */
+  async setParts(parts: BegunParts | undefined): Promise<void> {
+    if (parts !== undefined || await this.parts() !== undefined) await this.#write(parts);
+  }
+
+  /** The upload is done, or undone. */
+  async remove(): Promise<void> {
+    await removeIfThere(this.#path);
+  }
+
+  async #write(parts: BegunParts | undefined): Promise<void> {
+    try {
+      await writeDurably(this.#path, JSON.stringify({ version: 1, parts }) + "\n");
+    } catch (error) {
+      log.debug("Cannot note the state of an upload: {error}", { error });
+    }
+  }
+}

@@ -9,3 +9,4 @@ export * from "./app/mod.ts";
 export * from "./protocol/mod.ts";
 export * from "./server/mod.ts";
 export * from "./storage/mod.ts";
+export * from "./storage/s3/mod.ts";

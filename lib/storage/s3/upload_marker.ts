@@ -7,7 +7,8 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { z } from "zod";
-import { readIfThere, removeIfThere, statIfThere, writeDurably } from "./durable_file.ts";
+import { writeDurably } from "../durable_file.ts";
+import { readIfThere, removeIfThere, statIfThere } from "./if_there.ts";
 
 const log = getLogger(["audiohook", "upload"]);
 

@@ -9,7 +9,9 @@
  */
 import { dirname, join } from "node:path";
 import type { RecordingPlace } from "../recording_id.ts";
-import { removeIfThere, statIfThere, syncFolder, writeDurably } from "./durable_file.ts";
+import { writeDurably } from "../durable_file.ts";
+import { syncFolder } from "../folder_sync.ts";
+import { removeIfThere, statIfThere } from "./if_there.ts";
 import { FileChangedError, type FileDigest } from "./file_digest.ts";
 import {
   CONTENT_TYPES,

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { isDay, isRecordingName, recordingId } from "../recording_id.ts";
-import { statIfThere } from "./durable_file.ts";
+import { statIfThere } from "./if_there.ts";
 import { MARKER, STATE } from "./upload_marker.ts";
 
 /** A recording that is to be uploaded, or whose upload is to be brought to an end. */

@@ -10,6 +10,7 @@ import { Recorder } from "./lib/app/recorder.ts";
 import { loadOrCreateAdminToken } from "./lib/config/admin_token.ts";
 import { CredentialsError, loadOrCreateCredentials } from "./lib/config/credentials.ts";
 import { adminIntroduction, introduction, urlOf } from "./lib/config/introduction.ts";
+import type { ObjectStorageSettings } from "./lib/config/storage_settings.ts";
 import { loadSettings } from "./lib/config/load_settings.ts";
 import { describeFailure } from "./lib/config/describe_failure.ts";
 import { configureLogging } from "./lib/config/logging.ts";
@@ -29,9 +30,11 @@ import {
 import {
   FileRecordingStore,
   IndexKeyError,
+  type ObjectStorage,
   RecordingLibrary,
   type RecordingLibraryOptions,
 } from "./lib/storage/mod.ts";
+import { S3Client, S3PlaceError } from "./lib/storage/s3/mod.ts";
 
 const USAGE = `Usage: audiohook-server          starts the server
        audiohook-server demo     starts it on a free port, places a call, and ends
@@ -131,7 +134,7 @@ async function demo(settings: Settings): Promise<number> {
   const local: Settings = {
     ...settings,
     // There is nothing else to show.
-    storage: { ...settings.storage, recordings: "files" },
+    storage: { ...settings.storage, recordings: "on", objects: undefined },
     host: "127.0.0.1",
     port: 0,
     publicAuthority: undefined,
@@ -190,8 +193,20 @@ function libraryOptions(
   { dataDir, storage }: Settings,
   recordingsDir: string,
 ): RecordingLibraryOptions {
-  const { kvUrl, indexPersonalData, minFreeBytes, retentionDays } = storage;
-  return { dataDir, recordingsDir, kvUrl, indexPersonalData, minFreeBytes, retentionDays };
+  const { kvUrl, indexPersonalData, minFreeBytes, retentionDays, objects } = storage;
+  const space = { minFreeBytes, retentionDays, objects: objects && objectStorage(objects) };
+  return { dataDir, recordingsDir, kvUrl, indexPersonalData, ...space };
+}
+
+function objectStorage(settings: ObjectStorageSettings): ObjectStorage {
+  const { endpoint, region, bucket, prefix, keepsLocal, ...credentials } = settings;
+  try {
+    const client = new S3Client({ endpoint, region, bucket }, credentials);
+    return { client, prefix, keepsLocal };
+  } catch (error) {
+    if (!(error instanceof S3PlaceError)) throw error;
+    throw new SettingsError([`Cannot use RECORDINGS with S3_ENDPOINT: ${error.message}`]);
+  }
 }
 
 /** What only a server has that goes on. */
@@ -312,6 +327,7 @@ function metricsOf(
     counter("recordings_given_up", "Recordings that were given up.", status.givenUp),
     counter("calls_not_recorded", "Calls for which there was no room.", status.notRecorded),
     gauge("disk_free_bytes", "Free bytes of the recordings' disk.", library.freeBytes),
+    gauge("uploads_waiting", "Recordings that wait to be uploaded.", library.waitingForUpload),
     gauge("index_waiting", "Changes that wait for the index.", library.waitingForIndex),
   ];
 }

@@ -273,6 +273,7 @@ Deno.test("layout: the packages are those that were chosen", async () => {
   assertEquals([...packages].sort(), [
     "npm:@logtape/logtape",
     "npm:@types/ws",
+    "npm:aws4fetch",
     "npm:deno-std",
     "npm:structured-headers",
     "npm:ws",

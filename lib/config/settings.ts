@@ -39,6 +39,12 @@ export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"
 /** The forms of `LOG_FORMAT`. */
 export const LOG_FORMATS = ["pretty", "json"] as const;
 
+const SECRETS: readonly SettingName[] = [
+  "ADMIN_TOKEN",
+  "S3_ACCESS_KEY_ID",
+  "S3_SECRET_ACCESS_KEY",
+];
+
 /** Thrown when the settings cannot be used. The message has one line for each problem. */
 export class SettingsError extends Error {
   override readonly name = "SettingsError";
@@ -191,6 +197,13 @@ export function parseSettings(
     );
   }
 
+  if (values.RECORDINGS?.startsWith("s3:")) {
+    for (const name of ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"] as const) {
+      if (values[name] !== undefined) continue;
+      problems.push(`Cannot use RECORDINGS ${quote(values.RECORDINGS)} without ${name}`);
+    }
+  }
+
   const parsed = settingsSchema.safeParse(values);
   for (const { path, message } of parsed.error?.issues ?? []) {
     const name = SETTING_NAMES.find((name) => name === path[0]);
@@ -198,7 +211,7 @@ export function parseSettings(
       problems.push(`Cannot parse ${keysName}: ${message}`);
     } else {
       // What is to be secret is not repeated.
-      const got = name === "ADMIN_TOKEN" ? "" : `, got ${quote(values[name] ?? "")}`;
+      const got = SECRETS.includes(name) ? "" : `, got ${quote(values[name] ?? "")}`;
       problems.push(`Cannot parse ${name}: ${message}${got}`);
     }
   }

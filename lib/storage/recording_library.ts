@@ -21,8 +21,21 @@ import { recoverRecordings } from "./recover_recordings.ts";
 import { reindex } from "./reindex.ts";
 import type { RebuildCounts, RebuildOptions } from "./rebuild_index.ts";
 import { Retention } from "./retention.ts";
+import { CombinedArchive } from "./s3/combined_archive.ts";
+import type { S3Client } from "./s3/s3_client.ts";
+import { S3RecordingArchive } from "./s3/s3_recording_archive.ts";
+import { UploadQueue } from "./s3/upload_queue.ts";
 
 const INDEX_FILE = "index.kv";
+
+/** Object storage, which recordings are uploaded to. */
+export interface ObjectStorage {
+  readonly client: S3Client;
+  /** What keys begin with, without a slash at its end. */
+  readonly prefix: string;
+  /** Whether the local files stay when their objects are verified. */
+  readonly keepsLocal: boolean;
+}
 
 /** What a {@link RecordingLibrary} is about. */
 export interface RecordingLibraryOptions {
@@ -36,6 +49,8 @@ export interface RecordingLibraryOptions {
   readonly indexPersonalData?: boolean;
   /** With less free on the disk, no new recording may begin; 0 = any. */
   readonly minFreeBytes?: number;
+  /** Where recordings go when they have ended; by default they stay where they are. */
+  readonly objects?: ObjectStorage;
   /** How long recordings are kept after their end, in days; 0 = until somebody removes them. */
   readonly retentionDays?: number;
 }
@@ -48,6 +63,9 @@ export class RecordingLibrary implements AsyncDisposable {
   readonly index: RecordingIndex;
   readonly #options: RecordingLibraryOptions;
   readonly #files: FileRecordingArchive;
+  /** Files and objects. */
+  readonly #all: RecordingArchive;
+  readonly #uploads: UploadQueue | undefined;
   readonly #index: BackgroundIndex<KvRecordingIndex>;
   readonly #removal: RecordingRemoval;
   readonly #freeSpace: FreeSpace;
@@ -58,9 +76,16 @@ export class RecordingLibrary implements AsyncDisposable {
     const { dataDir, recordingsDir, minFreeBytes = 0 } = options;
     this.#options = options;
     this.#files = new FileRecordingArchive(recordingsDir);
+    this.#all = archiveOf(this.#files, options);
+    this.#uploads = options.objects && new UploadQueue({
+      folder: recordingsDir,
+      client: options.objects.client,
+      prefix: options.objects.prefix,
+      removesLocal: !options.objects.keepsLocal,
+    });
     this.#index = new BackgroundIndex(() => openRecordingIndex(place));
     const audit = new AuditLog(dataDir);
-    this.#removal = new RecordingRemoval({ archive: this.#files, index: this.#index, audit });
+    this.#removal = new RecordingRemoval({ archive: this.#all, index: this.#index, audit });
     this.#freeSpace = new FreeSpace({ folder: recordingsDir, minFreeBytes });
     this.archive = this.#removal.archiveFor("api");
     this.index = this.#index;
@@ -83,7 +108,7 @@ export class RecordingLibrary implements AsyncDisposable {
     options: RecordingLibraryOptions,
     rebuildOptions?: Pick<RebuildOptions, "signal" | "onProgress">,
   ): Promise<RebuildCounts> {
-    const archive = new FileRecordingArchive(options.recordingsDir);
+    const archive = archiveOf(new FileRecordingArchive(options.recordingsDir), options);
     return await reindex(await placeOf(options), archive, rebuildOptions);
   }
 
@@ -102,12 +127,21 @@ export class RecordingLibrary implements AsyncDisposable {
     return this.#index.status.waiting;
   }
 
+  /** How many recordings wait to be uploaded; `undefined` if none ever are. */
+  get waitingForUpload(): number | undefined {
+    return this.#uploads?.status.waiting;
+  }
+
   /** For people, without personal data: what does not work at present. */
   get problems(): string[] {
     const { failingSince } = this.#index.status;
     const space = this.#freeSpace.problem;
+    const uploads = this.#uploads?.status;
     return [
       ...(space === undefined ? [] : [space]),
+      ...(uploads?.failingSince === undefined
+        ? []
+        : [`recordings cannot be uploaded (${uploads.lastErrorCode ?? "see the log"})`]),
       ...(failingSince === undefined ? [] : ["recordings cannot be indexed: see the log"]),
     ];
   }
@@ -120,6 +154,7 @@ export class RecordingLibrary implements AsyncDisposable {
   /** A recording has ended. */
   ended(id: string, metadata: RecordingMetadata): void {
     void this.#index.put(entryOf(id, metadata));
+    this.#uploads?.add(id);
   }
 
   /** Removes a recording, for somebody who asked for it. */
@@ -140,6 +175,7 @@ export class RecordingLibrary implements AsyncDisposable {
     this.#stopping.abort();
     const upkeep = await this.#upkeep;
     await upkeep?.disposeAsync();
+    await this.#uploads?.stop();
     await this.#freeSpace[Symbol.asyncDispose]();
     await this.#index[Symbol.asyncDispose]();
   }
@@ -156,11 +192,12 @@ export class RecordingLibrary implements AsyncDisposable {
     await this.#removal.finishInterrupted();
     if (signal.aborted) return undefined;
     const stack = new AsyncDisposableStack();
-    stack.use(new IndexUpkeep(this.#index, this.#files)).start();
+    this.#uploads?.start();
+    stack.use(new IndexUpkeep(this.#index, this.#all)).start();
     if (retentionDays > 0) {
       stack.use(
         new Retention({
-          archive: this.#files,
+          archive: this.#all,
           removal: this.#removal,
           newestDay: () => this.#files.newestDay(),
           retentionDays,
@@ -169,6 +206,14 @@ export class RecordingLibrary implements AsyncDisposable {
     }
     return stack;
   }
+}
+
+function archiveOf(
+  files: FileRecordingArchive,
+  { objects }: RecordingLibraryOptions,
+): RecordingArchive {
+  if (objects === undefined) return files;
+  return new CombinedArchive([files, new S3RecordingArchive(objects.client, objects.prefix)]);
 }
 
 async function placeOf(options: RecordingLibraryOptions): Promise<OpenIndexOptions> {

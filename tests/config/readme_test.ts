@@ -8,7 +8,7 @@ const example = await Deno.readTextFile(new URL(".env.example", root));
 
 /** The default that a row of README's tables shows, by the name of the setting. */
 const shown = new Map(
-  [...readme.matchAll(/^\| `([A-Z][A-Z_]+)` +\| +(?:`([^`]*)`)? *\| \S.*\|$/gm)]
+  [...readme.matchAll(/^\| `([A-Z][A-Z0-9_]+)` +\| +(?:`([^`]*)`)? *\| \S.*\|$/gm)]
     .map(([, name = "", value = ""]) => [name, value]),
 );
 
@@ -17,7 +17,7 @@ Deno.test("README: its tables have every setting, and no other", () => {
 });
 
 Deno.test("README: its tables have the defaults of .env.example", () => {
-  const defaults = parseEnv(example.replace(/^# ([A-Z][A-Z_]*=)/gm, "$1"));
+  const defaults = parseEnv(example.replace(/^# ([A-Z][A-Z0-9_]*=)/gm, "$1"));
   for (const name of SETTING_NAMES) {
     assertExists(defaults[name]);
     assertEquals(shown.get(name), defaults[name], name);

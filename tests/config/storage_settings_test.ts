@@ -5,7 +5,18 @@ import { parse, problemsOf } from "../helpers/settings.ts";
 /** What is refused, and what the message says of it. */
 const REFUSED: readonly (readonly [name: SettingName, values: readonly string[], says: string])[] =
   [
-    ["RECORDINGS", ["on", "Files", "./recordings", "s3:/bucket"], "expected files or off"],
+    [
+      "RECORDINGS",
+      ["on", "Files", "./recordings", "s3:/bucket", "s3://B", "s3://bucket/../x", "s3://bucket/a/"],
+      "expected files, off, or s3://bucket or s3://bucket/prefix",
+    ],
+    [
+      "S3_ENDPOINT",
+      ["s3.example.com", "ftp://a"],
+      "expected an address such as https://s3.example.com, without a path",
+    ],
+    ["S3_REGION", ["EU", "a b"], "expected a region such as eu-central-1, or auto"],
+    ["S3_KEEP_LOCAL", ["yes", "OFF"], "expected on or off"],
     ["SYNC_SECONDS", ["-1", "3601", "0.5"], "expected a whole number from 0 to 3600"],
     ["MIN_FREE_MB", ["-1", "1000000001", "5GB"], "expected a whole number from 0 to 1000000000"],
     ["RETENTION_DAYS", ["-1", "36501", "30d"], "expected a whole number from 0 to 36500"],
@@ -16,7 +27,7 @@ const REFUSED: readonly (readonly [name: SettingName, values: readonly string[],
 for (const [name, values, says] of REFUSED) {
   Deno.test(`settings: a bad ${name} is refused with its name, and what it should be`, () => {
     for (const value of values) {
-      const [problem] = problemsOf({ [name]: value });
+      const problem = problemsOf({ [name]: value }).at(-1);
       assertEquals(problem, `Cannot parse ${name}: ${says}, got "${value}"`);
     }
   });
@@ -34,7 +45,8 @@ Deno.test("settings: a bad ADMIN_TOKEN is refused, and not repeated", () => {
 
 Deno.test("settings: by default, calls are recorded to files, and kept", () => {
   assertEquals(parse({}).storage, {
-    recordings: "files",
+    recordings: "on",
+    objects: undefined,
     syncSeconds: 5,
     minFreeBytes: 500_000_000,
     retentionDays: 0,
@@ -42,4 +54,29 @@ Deno.test("settings: by default, calls are recorded to files, and kept", () => {
     indexPersonalData: false,
     adminToken: undefined,
   });
+});
+
+Deno.test("settings: recordings go to object storage, with its keys", () => {
+  const keys = { S3_ACCESS_KEY_ID: "key", S3_SECRET_ACCESS_KEY: "secret" };
+  const defaults = { endpoint: undefined, region: undefined, keepsLocal: true };
+  const secrets = { accessKeyId: "key", secretAccessKey: "secret" };
+  for (
+    const [RECORDINGS, bucket, prefix] of [
+      ["s3://calls", "calls", "recordings"],
+      ["s3://calls/", "calls", "recordings"],
+      ["s3://my.calls/a/b.c", "my.calls", "a/b.c"],
+    ] as const
+  ) {
+    const { recordings, objects } = parse({ RECORDINGS, ...keys }).storage;
+    assertEquals([recordings, objects], ["on", { bucket, prefix, ...defaults, ...secrets }]);
+  }
+  assertEquals(problemsOf({ RECORDINGS: "s3://calls" }), [
+    'Cannot use RECORDINGS "s3://calls" without S3_ACCESS_KEY_ID',
+    'Cannot use RECORDINGS "s3://calls" without S3_SECRET_ACCESS_KEY',
+  ]);
+  const [problem = ""] = problemsOf({ ...keys, S3_SECRET_ACCESS_KEY: "a secret" });
+  assertEquals(
+    problem,
+    "Cannot parse S3_SECRET_ACCESS_KEY: expected printable ASCII characters, without spaces",
+  );
 });

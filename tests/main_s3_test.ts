@@ -1,0 +1,130 @@
+/**
+ * Recordings in object storage, by the program as a whole: with the object server killed and started
+ * again while calls end, and with the program killed while it uploads.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  assertSameBytes,
+  eventually,
+  filesBelow,
+  Program,
+  TemporaryFolder,
+  wavChunks,
+} from "./helpers/program.ts";
+import { noise } from "./helpers/wav_check.ts";
+import { API_KEY, EXTERNAL, SECRET, WireClient } from "./helpers/wire_client.ts";
+import { BUCKET, CREDENTIALS, ObjectServer } from "./storage/s3/object_server.ts";
+
+const TOKEN = "a-token-of-at-least-32-characters";
+const CALLS_A_ROUND = 8;
+const ROUNDS = 4;
+
+function envOf(objects: ObjectServer, more: Record<string, string> = {}): Record<string, string> {
+  return {
+    PORT: "0",
+    AUDIOHOOK_KEYS: JSON.stringify({ [API_KEY]: SECRET.toBase64() }),
+    ADMIN_TOKEN: TOKEN,
+    RECORDINGS: `s3://${BUCKET}/all`,
+    S3_ENDPOINT: objects.url,
+    S3_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+    S3_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+    S3_KEEP_LOCAL: "off",
+    ...more,
+  };
+}
+
+async function ask(server: Program, path: string, init: RequestInit = {}): Promise<Response> {
+  const { host } = await server.url();
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  return await fetch(`http://${host}${path}`, { ...init, headers });
+}
+
+/** Places a call of known audio, and says what it was, by the session's id. */
+async function placeCall(server: Program, sent: Map<string, Uint8Array>): Promise<void> {
+  const { port } = await server.url();
+  const addr = { transport: "tcp", hostname: "127.0.0.1", port: Number(port) } as const;
+  await using client = await WireClient.connect({ addr });
+  await client.open({ media: [EXTERNAL] });
+  const audio = noise(3000 + sent.size);
+  client.sendAudio(audio);
+  await client.close("end");
+  sent.set(client.id, audio);
+}
+
+/** Files of recordings that are on the disk. */
+async function localFiles(folder: TemporaryFolder): Promise<string[]> {
+  return (await filesBelow(folder.join("data", "recordings"))).filter((path) => path !== "");
+}
+
+async function everyRecording(server: Program): Promise<Map<string, string>> {
+  const response = await ask(server, "/api/recordings?limit=500");
+  const { recordings } = await response.json();
+  return new Map(recordings.map(({ sessionId, id }: Record<string, string>) => [sessionId, id]));
+}
+
+Deno.test("main: no recording is lost while the object server or the program is killed, again and again", async () => {
+  await using folder = await TemporaryFolder.make();
+  await using objects = await ObjectServer.start();
+  const env = envOf(objects);
+  const sent = new Map<string, Uint8Array>();
+  for (let round = 0; round < ROUNDS; round++) {
+    await using server = Program.server(folder.path, env);
+    await server.url();
+    if (round % 2 === 0) await objects.kill();
+    await Promise.all(Array.from({ length: CALLS_A_ROUND }, () => placeCall(server, sent)));
+    if (round % 2 === 0) await objects.restart();
+    // In the middle of uploads, as it comes.
+    await delay(100 * round);
+    server.kill("SIGKILL");
+    await server.ended();
+  }
+  await using server = Program.server(folder.path, env);
+  await eventually(
+    async () => (await localFiles(folder)).length === 0 || undefined,
+    "all uploaded",
+  );
+  const ids = await eventually(async () => {
+    const found = await everyRecording(server);
+    return found.size === sent.size ? found : undefined;
+  }, "all in the index");
+  for (const [sessionId, audio] of sent) {
+    const response = await ask(server, `/api/recordings/${ids.get(sessionId)}/audio`);
+    assertEquals(response.status, 200);
+    const wav = await response.bytes();
+    assertSameBytes(wavChunks(wav).get("data") ?? new Uint8Array(), audio, sessionId);
+  }
+  const [id = ""] = ids.values();
+  const removed = await ask(server, `/api/recordings/${id}`, { method: "DELETE" });
+  assertEquals([removed.status, await removed.text()], [204, ""]);
+  const gone = await ask(server, `/api/recordings/${id}/audio`);
+  assertEquals([gone.status, (await gone.json()).error.code], [404, "not_found"]);
+  const { code, output } = await server.stop();
+  assertEquals(code, 0, output);
+  assert(!output.includes(CREDENTIALS.secretAccessKey + '"'), output);
+});
+
+Deno.test("main: an object server that is not there delays no call, and health says so", async () => {
+  await using folder = await TemporaryFolder.make();
+  await using objects = await ObjectServer.start();
+  await objects.kill();
+  await using server = Program.server(folder.path, envOf(objects));
+  const sent = new Map<string, Uint8Array>();
+  await placeCall(server, sent);
+  const problem = await eventually(async () => {
+    const text = await (await ask(server, "/healthz")).text();
+    return /recordings cannot be uploaded \(\w+\)/.exec(text)?.[0];
+  }, "a problem in health");
+  assertEquals(problem, "recordings cannot be uploaded (network)");
+  const metrics = await (await ask(server, "/metrics")).text();
+  assert(metrics.includes("\naudiohook_uploads_waiting 1\n"), metrics);
+  const [[sessionId, audio] = ["", new Uint8Array()]] = sent;
+  const id = await eventually(
+    async () => (await everyRecording(server)).get(sessionId),
+    "the recording in the index",
+  );
+  const wav = await (await ask(server, `/api/recordings/${id}/audio`)).bytes();
+  assertSameBytes(wavChunks(wav).get("data") ?? new Uint8Array(), audio);
+  const { code, output } = await server.stop();
+  assertEquals(code, 0, output);
+});

@@ -31,6 +31,7 @@ import {
   FileRecordingStore,
   IndexKeyError,
   type ObjectStorage,
+  type RebuildCounts,
   RecordingLibrary,
   type RecordingLibraryOptions,
 } from "./lib/storage/mod.ts";
@@ -46,6 +47,11 @@ const COMMANDS: readonly string[] = ["demo", "reindex"];
 
 /** How long recordings may take to be written when the server stops. */
 const RECORDINGS_TIMEOUT_MS = 10_000;
+
+/** A disk that is busy with one thing for so long has stalled. */
+const STALLED_SECONDS = 5;
+/** How long rebuilding the index may take to stop. */
+const REINDEX_STOP_TIMEOUT_MS = 1_000;
 
 const log = getLogger(["audiohook", "main"]);
 
@@ -177,9 +183,40 @@ async function makeRecordingsDir({ dataDir }: Settings): Promise<string> {
 async function reindex(settings: Settings): Promise<number> {
   const recordingsDir = await makeRecordingsDir(settings);
   const controller = new AbortController();
-  listenForStopSignals(() => controller.abort(new Error("Stopped by a signal")));
+  const { signal } = controller;
+  const tooLate = Promise.withResolvers<undefined>();
+  listenForStopSignals(() => {
+    controller.abort();
+    // A database that does not answer keeps nobody from stopping.
+    setTimeout(() => tooLate.resolve(undefined), REINDEX_STOP_TIMEOUT_MS);
+  });
   const options = libraryOptions(settings, recordingsDir);
-  const counts = await RecordingLibrary.reindex(options, { signal: controller.signal });
+  let counts: RebuildCounts | undefined;
+  try {
+    counts = await Promise.race([
+      RecordingLibrary.reindex(options, { signal }),
+      tooLate.promise,
+    ]);
+  } catch (error) {
+    if (error instanceof IndexKeyError) throw error;
+    if (!signal.aborted) {
+      const { kvUrl } = settings.storage;
+      print(
+        Deno.stderr,
+        `Cannot build the index anew (${
+          error instanceof Error ? error.message : String(error)
+        }): ` +
+          (kvUrl === undefined
+            ? "expected DATA_DIR to be readable and writable, with room on its disk"
+            : "expected a Deno KV at KV_URL, and its token in DENO_KV_ACCESS_TOKEN"),
+      );
+      return 1;
+    }
+  }
+  if (counts === undefined) {
+    print(Deno.stderr, "Stopped: the index is not complete. Start it again, or the server");
+    return 1;
+  }
   const { recordings, written, removed, beingMade, unreadable } = counts;
   print(
     Deno.stdout,
@@ -252,9 +289,9 @@ async function start(
         adminToken,
         failedTries: failedTries(settings),
         remove: (id) => library.remove(id),
-        metrics: () => metricsOf(server, recorder, library),
+        metrics: () => metricsOf(server, recorder, store, library),
       }),
-      health: () => healthOf(recorder, library),
+      health: () => healthOf(recorder, store, library),
       publicAuthority: settings.publicAuthority,
       tls,
       authFailureDelayMs: settings.authFailureDelayMs,
@@ -297,12 +334,17 @@ function failedTries({ maxAuthFailuresPerMinute }: Settings): FailedTries {
   };
 }
 
-function healthOf({ status }: Recorder, library: RecordingLibrary): HealthReport {
+function healthOf(
+  { status }: Recorder,
+  { status: { busySeconds } }: FileRecordingStore,
+  library: RecordingLibrary,
+): HealthReport {
   const { failing, recordings, lastFailureCode = "see the log" } = status;
   const problems = [
     ...(failing === 0
       ? []
       : [`recordings cannot be written (${lastFailureCode}): ${failing} of ${recordings}`]),
+    ...(busySeconds < STALLED_SECONDS ? [] : ["the disk has stalled: recordings wait in memory"]),
     ...library.problems,
   ];
   return { status: problems.length === 0 ? "ok" : "degraded", problems };
@@ -311,6 +353,7 @@ function healthOf({ status }: Recorder, library: RecordingLibrary): HealthReport
 function metricsOf(
   server: AudioHookServer,
   { status }: Recorder,
+  { status: { busySeconds, unsyncedSeconds } }: FileRecordingStore,
   library: RecordingLibrary,
 ): Metric[] {
   const gauge = (name: string, help: string, value: number | undefined): Metric => {
@@ -326,6 +369,12 @@ function metricsOf(
     gauge("recordings_failing", "Of these, those that cannot be written.", status.failing),
     counter("recordings_given_up", "Recordings that were given up.", status.givenUp),
     counter("calls_not_recorded", "Calls for which there was no room.", status.notRecorded),
+    gauge("disk_busy_seconds", "How long the disk has been busy with one thing.", busySeconds),
+    gauge(
+      "unsynced_seconds",
+      "Age of the oldest audio that a power cut would lose.",
+      unsyncedSeconds,
+    ),
     gauge("disk_free_bytes", "Free bytes of the recordings' disk.", library.freeBytes),
     gauge("uploads_waiting", "Recordings that wait to be uploaded.", library.waitingForUpload),
     gauge("index_waiting", "Changes that wait for the index.", library.waitingForIndex),

@@ -138,6 +138,55 @@ Deno.test("main: an index that is lost is built anew, by the next start or by re
   assertMatch(stdout, /^The index has 3 recordings: 3 entries written, 0 removed\. /);
 });
 
+Deno.test("main: an index at an address where there is none, or that is silent, holds up nothing, and is told of", async () => {
+  await using folder = await TemporaryFolder.make();
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepted: Deno.Conn[] = [];
+  const accepting = (async () => {
+    for await (const connection of silent) accepted.push(connection);
+  })();
+  const kv = (port: number) => ({
+    ...ENV,
+    ...{ ADMIN_TOKEN: TOKEN, DENO_KV_ACCESS_TOKEN: "none", KV_URL: `http://127.0.0.1:${port}` },
+  });
+  const reindexArgs = ["run", ...taskFlags("reindex"), `${ROOT}/main.ts`, "reindex"];
+  const nowhere = kv(1);
+  {
+    await using server = Program.server(folder.path, nowhere);
+    await placeCall(server);
+    await eventually(async () => {
+      const health = await (await ask(server, "/healthz")).text();
+      return health.includes("recordings cannot be indexed") || undefined;
+    }, "the index in the health");
+    assertEquals((await server.stop()).code, 0);
+  }
+  {
+    // Also where no call has to be indexed.
+    await using server = Program.server(folder.path, nowhere);
+    await eventually(async () => {
+      const health = await (await ask(server, "/healthz")).text();
+      return health.includes("recordings cannot be indexed") || undefined;
+    }, "the index in the health");
+    assertEquals((await server.stop()).code, 0);
+  }
+  await using refused = new Program({ args: reindexArgs, cwd: folder.path, env: nowhere });
+  const { code, stderr } = await refused.ended();
+  assertEquals(code, 1);
+  assertMatch(stderr, /^Cannot build the index anew .* expected a Deno KV at KV_URL/);
+  assert(!stderr.includes("\n    at "), stderr);
+
+  const { port } = silent.addr as Deno.NetAddr;
+  await using waiting = new Program({ args: reindexArgs, cwd: folder.path, env: kv(port) });
+  await eventually(() => Promise.resolve(accepted.length > 0 || undefined), "a connection");
+  const stopped = await waiting.stop();
+  assertEquals(stopped.code, 1);
+  assertMatch(stopped.stderr, /^Stopped: the index is not complete/);
+
+  silent.close();
+  await accepting;
+  for (const connection of accepted) connection.close();
+});
+
 Deno.test("main: with RECORDINGS=off, calls work, and nothing is recorded", async () => {
   await using folder = await TemporaryFolder.make();
   await using server = Program.server(folder.path, {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import {
   assertSameBytes,
+  eventually,
   filesBelow,
   Program,
   ROOT,
@@ -151,6 +152,11 @@ Deno.test("main: a disk that never answers keeps it neither from stopping nor fr
   await disk.stall();
   call.sendAudio(noise(16_000));
   await call.ping();
+  const { host } = await server.url();
+  await eventually(async () => {
+    const health = await (await fetch(`http://${host}/healthz`)).text();
+    return health.includes("the disk has stalled") || undefined;
+  }, "the disk in the health");
   server.kill("SIGTERM");
   await call.expect("disconnect");
   await call.close();
@@ -158,4 +164,33 @@ Deno.test("main: a disk that never answers keeps it neither from stopping nor fr
   const { code, output } = await server.ended(40_000);
   assertEquals(code, 0, output);
   assertMatch(output, /Recordings were not written within 10 s/);
+});
+
+Deno.test("main: where the file system knows no syncs, calls are recorded, held and removed all the same", async () => {
+  await using folder = await TemporaryFolder.make();
+  const disk = await StalledDisk.make(folder.path);
+  if (typeof disk === "string") return;
+  await disk.fail("fsync", "EINVAL");
+  const token = "a-token-of-at-least-32-characters";
+  await using server = Program.server(folder.path, { ...ENV, ...disk.env, ADMIN_TOKEN: token });
+  await using call = await WireClient.connect(await addrOf(server));
+  await call.open();
+  call.sendAudio(noise(16_000));
+  await call.close();
+  await call.hangUp();
+  const api = `http://${(await server.url()).host}/api/recordings`;
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const id: string = await eventually(async () => {
+    const { recordings } = await (await fetch(`${api}?state=finished`, { headers })).json();
+    return recordings?.[0]?.id;
+  }, "a recording");
+  const statuses: number[] = [];
+  for (const [method, path] of [["PUT", "/hold"], ["DELETE", "/hold"], ["DELETE", ""]]) {
+    const body = method === "PUT" ? JSON.stringify({ reason: "Case 4711" }) : undefined;
+    const response = await fetch(`${api}/${id}${path}`, { method, headers, body });
+    await response.body?.cancel();
+    statuses.push(response.status);
+  }
+  assertEquals(statuses, [200, 204, 204]);
+  assertEquals((await server.stop()).code, 0);
 });

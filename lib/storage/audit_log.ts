@@ -6,9 +6,10 @@
  * is appended, and that file removed. What is found there later tells what was going on: whether
  * the change happened is seen from the recording, and whether it has its line already from the log.
  *
- * Imports node:path, zod, and its neighbours.
+ * Imports node:path, node:timers, zod, and its neighbours.
  */
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { z } from "zod";
 import { uuidSchema } from "../protocol/mod.ts";
@@ -17,6 +18,7 @@ import { FILE_MODE, FOLDER_MODE } from "./file_modes.ts";
 import { syncFolder } from "./folder_sync.ts";
 import { placeOf, recordingIdSchema } from "./recording_id.ts";
 import { isAbsence, readRegularFile } from "./regular_file.ts";
+import { whereSupported } from "./sync_support.ts";
 import { Turns } from "./turns.ts";
 
 const log = getLogger(["audiohook", "audit"]);
@@ -52,6 +54,9 @@ const MAX_PENDING_BYTES = 64 * 1024;
 /** Longer than any line. */
 const MAX_LINE_BYTES = 4096;
 const READ_BYTES = 64 * 1024;
+/** What is done with a recording takes a moment; a process that stalls must not hold up this one. */
+const LOCK_TIMEOUT_MS = 10_000;
+const LOCK_RETRY_MS = 10;
 const LINE_FEED = 0x0A;
 
 /** The audit log of a data folder. Calls for the same recording must not overlap. */
@@ -68,6 +73,29 @@ export class AuditLog {
     this.#dataDir = dataDir;
     this.#path = join(dataDir, "audit.jsonl");
     this.#pendingFolder = join(dataDir, "audit-pending");
+  }
+
+  /**
+   * Makes one change of several steps, when no other one is being made: neither here nor by another
+   * process that has the same data folder, which would finish or forget what is put down here.
+   *
+   * @throws If another process does not come to an end, and what the work throws.
+   */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    return await this.#turns.run("change", async () => {
+      // Open for writing: network file systems lock nothing else.
+      const options = { write: true, create: true, mode: FILE_MODE };
+      using file = await Deno.open(join(this.#dataDir, "audit.lock"), options);
+      const untilMs = performance.now() + LOCK_TIMEOUT_MS;
+      // Let go when it is closed, also if the process is killed.
+      while (!await file.tryLock(true)) {
+        if (performance.now() > untilMs) {
+          throw new Error("Another process has been changing recordings for too long: try again");
+        }
+        await delay(LOCK_RETRY_MS);
+      }
+      return await work();
+    });
   }
 
   /** Puts down what is about to be done with a recording, in place of what was for it. */
@@ -156,7 +184,7 @@ export class AuditLog {
       }
     }
     // Also of one that is there: nobody knows whether it was synced.
-    await file.sync();
+    await whereSupported(file.sync());
     if (endBytes === 0) await syncFolder(this.#dataDir);
   }
 }

@@ -151,9 +151,16 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
    */
   async rebuild<T>(rebuild: (index: Index) => Promise<T>): Promise<T> {
     const dropped = this.#dropped;
-    const result = await rebuild(await this.opened());
-    this.#madeUp = dropped;
-    return result;
+    try {
+      const result = await rebuild(await this.opened());
+      this.#madeUp = dropped;
+      this.#noteSuccess();
+      return result;
+    } catch (error) {
+      // Whoever rebuilds it logs why.
+      if (!this.#stopped.signal.aborted) this.#failingSince ??= new Date();
+      throw error;
+    }
   }
 
   /** Waits for what is not yet done, but not for long, and closes the index. */

@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { FILE_MODE } from "./file_modes.ts";
 import { syncFolder } from "./folder_sync.ts";
 import { infoOf, isAbsence } from "./regular_file.ts";
+import { whereSupported } from "./sync_support.ts";
 
 /**
  * Writes a file as a whole: at each moment, and after a crash, there is all of it, or what was there
@@ -19,7 +20,7 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   const file = await Deno.open(temporary, { write: true, createNew: true, mode: FILE_MODE });
   try {
     await writeAll(file, new TextEncoder().encode(text));
-    await file.sync();
+    await whereSupported(file.sync());
   } finally {
     file.close();
   }

@@ -40,6 +40,6 @@ function start(path: string): Promise<void> {
 async function syncNow(path: string): Promise<void> {
   // It opens no folders.
   if (Deno.build.os === "windows") return;
-  using folder = Deno.openSync(path, { read: true });
+  using folder = await Deno.open(path);
   await whereSupported(folder.sync());
 }

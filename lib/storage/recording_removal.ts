@@ -9,7 +9,6 @@ import type { AuditLine, AuditLog, PendingChange } from "./audit_log.ts";
 import type { LegalHold, RecordingArchive } from "./recording_archive.ts";
 import { placeOf } from "./recording_id.ts";
 import type { RecordingIndex } from "./recording_index.ts";
-import { Turns } from "./turns.ts";
 
 const log = getLogger(["audiohook", "archive"]);
 
@@ -30,12 +29,12 @@ export interface RecordingRemovalParts {
 export type RemovalResult = "removed" | "not_found" | "being_made" | "on_hold";
 
 /**
- * Removes and holds recordings. All of the program that does so must do it by the same object: what
- * concerns one recording is done one after the other, so that none is removed while it is being held.
+ * Removes and holds recordings. All of the program that does so must do it by the same object: one
+ * change is made after the other, so that no recording is removed while it is being held. Another
+ * process that has the same data folder waits, too.
  */
 export class RecordingRemoval {
   readonly #parts: RecordingRemovalParts;
-  readonly #turns = new Turns();
 
   constructor(parts: RecordingRemovalParts) {
     this.#parts = parts;
@@ -48,7 +47,9 @@ export class RecordingRemoval {
    * was written: it may be tried again, and is by {@link finishInterrupted}.
    */
   async remove(id: string, by: AuditLine["by"]): Promise<RemovalResult> {
-    return await this.#turns.run(id, () => lastOf(auditedRemoval(this.#parts, id, by)));
+    if (placeOf(id) === undefined) return "not_found";
+    const { audit } = this.#parts;
+    return await audit.exclusively(() => lastOf(auditedRemoval(this.#parts, id, by)));
   }
 
   /**
@@ -57,7 +58,9 @@ export class RecordingRemoval {
    * @returns False if there is no such recording.
    */
   async setHold(id: string, hold: LegalHold | undefined, by: AuditLine["by"]): Promise<boolean> {
-    return await this.#turns.run(id, () => lastOf(auditedHold(this.#parts, id, hold, by)));
+    if (placeOf(id) === undefined) return false;
+    const { audit } = this.#parts;
+    return await audit.exclusively(() => lastOf(auditedHold(this.#parts, id, hold, by)));
   }
 
   /**
@@ -86,9 +89,17 @@ export class RecordingRemoval {
    * cannot finish is logged, and stays for the next time.
    */
   async finishInterrupted(): Promise<void> {
-    for (const id of await this.#parts.audit.pendingIds()) {
+    let ids: readonly string[] = [];
+    try {
+      ids = await this.#parts.audit.pendingIds();
+    } catch (error) {
+      log.error("Cannot look for what was begun with recordings; it is tried again later", {
+        error,
+      });
+    }
+    for (const id of ids) {
       try {
-        await this.#turns.run(id, () => finish(this.#parts, id));
+        await this.#parts.audit.exclusively(() => finish(this.#parts, id));
       } catch (error) {
         log.error("Cannot finish what was begun with recording {id}; it is tried again later", {
           id,

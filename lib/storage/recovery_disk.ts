@@ -2,8 +2,9 @@
  * The disk as recovery sees it: Deno's functions, each call of which is a step that the program may
  * be killed after, and a disk may fail at.
  *
- * Imports nothing.
+ * Imports its neighbour.
  */
+import { whereSupported } from "./sync_support.ts";
 
 /** An open file. */
 export type RecoveryFile = Pick<
@@ -80,7 +81,7 @@ export async function syncFolder(disk: RecoveryDisk, path: string): Promise<void
   if (Deno.build.os === "windows") return;
   const folder = await disk.open(path, { read: true });
   try {
-    await folder.sync();
+    await whereSupported(folder.sync());
   } finally {
     folder.close();
   }

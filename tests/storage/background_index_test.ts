@@ -194,6 +194,21 @@ Deno.test("background index: it is opened when it can be", async () => {
   assertEquals(logs.of("Cannot write to the index").length, 1);
 });
 
+Deno.test("background index: one that cannot be rebuilt is failing, though nothing waits for it", async () => {
+  await using _logs = await LogRecords.watch();
+  await using index = new BackgroundIndex(async () =>
+    new KvRecordingIndex(await Deno.openKv(":memory:"), { key: KEY })
+  );
+  assertEquals(index.status.failingSince, undefined);
+  await assertRejects(() => index.rebuild(() => Promise.reject(new Error("No disk"))), Error);
+  const { failingSince } = index.status;
+  assert(failingSince !== undefined);
+  await assertRejects(() => index.rebuild(() => Promise.reject(new Error("No disk"))), Error);
+  assertEquals(index.status.failingSince, failingSince);
+  await index.rebuild(() => Promise.resolve());
+  assertEquals(index.status.failingSince, undefined);
+});
+
 Deno.test("background index: it is opened again", async () => {
   await using _logs = await LogRecords.watch();
   await using index = new BackgroundIndex(

@@ -467,6 +467,22 @@ Deno.test("audit log: the same thing done twice in a moment has two lines", asyn
   assertEquals((await under.lines()).length, 2);
 });
 
+Deno.test("removal: of two servers with one data folder, one removes a recording, with one line", async () => {
+  await using under = await Under.make();
+  const ids = Array.from({ length: 10 }, () => `2026-01-31.${crypto.randomUUID()}`);
+  for (const id of ids) await under.put(id);
+  const [one, other] = [new RecordingRemoval(under.parts), new RecordingRemoval(under.parts)];
+  const results = await Promise.all(ids.map(async (id, n) => {
+    const both = [one.remove(id, "api"), other.remove(id, "retention")];
+    // Such as every server does at its start, and then once an hour.
+    if (n % 3 === 0) await (n % 2 === 0 ? one : other).finishInterrupted();
+    return await Promise.all(both);
+  }));
+  assertEquals(results.map((both) => both.sort()), ids.map(() => ["not_found", "removed"]));
+  assertEquals((await under.lines()).map(({ id }) => id).sort(), ids.toSorted());
+  assertEquals(await under.pending(), []);
+});
+
 Deno.test("audit log: what was put down and cannot be read is said, and does no harm", async () => {
   await using logs = await LogRecords.watch();
   await using under = await Under.make();
@@ -480,6 +496,20 @@ Deno.test("audit log: what was put down and cannot be read is said, and does no 
   assertEquals(logs.of("The file audit-pending/").length, 1);
   assertEquals(await under.removal.remove(ID, "api"), "removed");
   assertEquals((await under.lines()).map(said), [["removed", ID, "api", CONVERSATION]]);
+});
+
+Deno.test("removal: where what was put down cannot be read, finishing says so, and does not fail", async () => {
+  await using logs = await LogRecords.watch();
+  await using under = await Under.make();
+  await under.put(ID);
+  const folder = join(under.recordings.dir.path, "audit-pending");
+  await Deno.symlink("audit-pending", folder);
+  await under.removal.finishInterrupted();
+  assertEquals(logs.of("Cannot look for what was begun").length, 1);
+  await assertRejects(() => under.removal.remove(ID, "api"), Error);
+  assertEquals((await under.lines()).length, 0);
+  await Deno.remove(folder);
+  assertEquals(await under.removal.remove(ID, "api"), "removed");
 });
 
 Deno.test("removal: killed at any moment, each recording has gone with one line", async () => {
@@ -522,6 +552,6 @@ Deno.test("removal: killed at any moment, each recording has gone with one line"
   const lines = await auditLines(recordings.dir.path);
   assertEquals(lines.map(({ id }) => id).sort(), ids.toSorted());
   assertEquals(new Set(lines.map(({ conversationId }) => conversationId)), new Set([CONVERSATION]));
-  assertEquals(await recordings.dir.files(), ["audit.jsonl"]);
+  assertEquals(await recordings.dir.files(), ["audit.jsonl", "audit.lock"]);
   assert(lines.every(({ id }) => !id.includes(SESSION)));
 });

@@ -39,7 +39,10 @@ export class AdminGate {
     const said = headers.get("authorization");
     // Not a guess: a browser that was sent here, or a check that something answers.
     if (said === null) return unauthorized();
-    // Before the token is looked at: otherwise the right guess is told from the wrong ones.
+    const [, token = ""] = /^bearer +([^ ]+)$/i.exec(said) ?? [];
+    // Of digests, whose lengths are the same whatever the token's is. The right one gets in whatever
+    // others have tried: the address may be a proxy's, and no number of tries finds such a token.
+    if (timingSafeEqual(digest(token), this.#expected)) return undefined;
     const seconds = this.#tries.waitSeconds(address);
     if (seconds > 0) {
       return errorResponse(
@@ -48,9 +51,6 @@ export class AdminGate {
         { "retry-after": String(seconds) },
       );
     }
-    const [, token = ""] = /^bearer +([^ ]+)$/i.exec(said) ?? [];
-    // Of digests, whose lengths are the same whatever the token's is.
-    if (timingSafeEqual(digest(token), this.#expected)) return undefined;
     if (this.#tries.fail(address) === "reached") {
       log.warning("Too many wrong admin tokens from {address}: it is answered 429 for now", {
         address,

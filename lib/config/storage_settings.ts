@@ -65,7 +65,7 @@ export const STORAGE_SCHEMAS = {
   SYNC_SECONDS: wholeNumber(0, 3_600).prefault("5"),
   MIN_FREE_MB: wholeNumber(0, 1_000_000_000).prefault("500"),
   RETENTION_DAYS: wholeNumber(0, 36_500).prefault("0"),
-  KV_URL: z.url({ protocol: /^https?$/, error: "expected an https: address of a Deno KV" })
+  KV_URL: z.url({ protocol: /^https?$/, error: "expected an https: or http: address of a Deno KV" })
     .optional(),
   INDEX_PERSONAL_DATA: onOrOff.prefault("off"),
   ADMIN_TOKEN: adminTokenSchema.optional(),

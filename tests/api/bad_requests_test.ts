@@ -118,7 +118,7 @@ Deno.test("bad requests: the scheme of the token may be written in any case", as
   }
 });
 
-Deno.test("bad requests: guesses of the token are counted, and then not even looked at", async () => {
+Deno.test("bad requests: guesses of the token are counted, and lock out nobody who has it", async () => {
   await using api = await ApiServer.start({ maxFailuresPerMinute: 3 });
   const ask = async (authorization?: string) => {
     const headers = authorization === undefined ? undefined : { authorization };
@@ -130,11 +130,13 @@ Deno.test("bad requests: guesses of the token are counted, and then not even loo
   // Who says no token guesses none.
   for (let i = 0; i < 5; i++) assertEquals((await ask()).status, 401);
   for (let i = 0; i < 3; i++) assertEquals((await ask(`Bearer ${i}`)).status, 401);
-  for (const guess of ["wrong", ADMIN_TOKEN]) {
+  for (const guess of ["wrong", "another"]) {
     const response = await ask(`Bearer ${guess}`);
     assertEquals(response.status, 429);
     assertEquals(response.headers.get("retry-after"), "20");
   }
+  // The address may be a proxy's.
+  assertEquals((await ask(`Bearer ${ADMIN_TOKEN}`)).status, 200);
   assertEquals((await ask()).status, 401);
 });
 

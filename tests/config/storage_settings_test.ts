@@ -20,7 +20,11 @@ const REFUSED: readonly (readonly [name: SettingName, values: readonly string[],
     ["SYNC_SECONDS", ["-1", "3601", "0.5"], "expected a whole number from 0 to 3600"],
     ["MIN_FREE_MB", ["-1", "1000000001", "5GB"], "expected a whole number from 0 to 1000000000"],
     ["RETENTION_DAYS", ["-1", "36501", "30d"], "expected a whole number from 0 to 36500"],
-    ["KV_URL", ["index.kv", "file:///index.kv"], "expected an https: address of a Deno KV"],
+    [
+      "KV_URL",
+      ["index.kv", "file:///index.kv"],
+      "expected an https: or http: address of a Deno KV",
+    ],
     ["INDEX_PERSONAL_DATA", ["true", "1", "ON"], "expected on or off"],
   ];
 

@@ -236,10 +236,10 @@ function libraryOptions(
 }
 
 function objectStorage(settings: ObjectStorageSettings): ObjectStorage {
-  const { endpoint, region, bucket, prefix, keepsLocal, ...credentials } = settings;
+  const { endpoint, region, bucket, prefix, ...credentials } = settings;
   try {
     const client = new S3Client({ endpoint, region, bucket }, credentials);
-    return { client, prefix, keepsLocal };
+    return { client, prefix };
   } catch (error) {
     if (!(error instanceof S3PlaceError)) throw error;
     throw new SettingsError([`Cannot use RECORDINGS with S3_ENDPOINT: ${error.message}`]);

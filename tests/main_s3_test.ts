@@ -29,7 +29,6 @@ function envOf(objects: ObjectServer, more: Record<string, string> = {}): Record
     S3_ENDPOINT: objects.url,
     S3_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
     S3_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
-    S3_KEEP_LOCAL: "off",
     ...more,
   };
 }
@@ -52,9 +51,10 @@ async function placeCall(server: Program, sent: Map<string, Uint8Array>): Promis
   sent.set(client.id, audio);
 }
 
-/** Files of recordings that are on the disk. */
-async function localFiles(folder: TemporaryFolder): Promise<string[]> {
-  return (await filesBelow(folder.join("data", "recordings"))).filter((path) => path !== "");
+/** The marks of recordings that were uploaded, and verified. */
+async function uploaded(folder: TemporaryFolder): Promise<string[]> {
+  const files = await filesBelow(folder.join("data", "recordings"));
+  return files.filter((path) => path.endsWith(".s3"));
 }
 
 async function everyRecording(server: Program): Promise<Map<string, string>> {
@@ -79,11 +79,15 @@ Deno.test("main: no recording is lost while the object server or the program is 
     server.kill("SIGKILL");
     await server.ended();
   }
-  await using server = Program.server(folder.path, env);
+  await using last = Program.server(folder.path, env);
   await eventually(
-    async () => (await localFiles(folder)).length === 0 || undefined,
+    async () => (await uploaded(folder)).length === sent.size || undefined,
     "all uploaded",
   );
+  await last.stop();
+  // The disk is lost, and with it the index.
+  await Deno.remove(folder.join("data"), { recursive: true });
+  await using server = Program.server(folder.path, env);
   const ids = await eventually(async () => {
     const found = await everyRecording(server);
     return found.size === sent.size ? found : undefined;

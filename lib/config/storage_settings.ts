@@ -15,7 +15,6 @@ export const STORAGE_NAMES = [
   "S3_REGION",
   "S3_ACCESS_KEY_ID",
   "S3_SECRET_ACCESS_KEY",
-  "S3_KEEP_LOCAL",
   "SYNC_SECONDS",
   "MIN_FREE_MB",
   "RETENTION_DAYS",
@@ -61,7 +60,6 @@ export const STORAGE_SCHEMAS = {
   }).optional(),
   S3_ACCESS_KEY_ID: secretSchema.optional(),
   S3_SECRET_ACCESS_KEY: secretSchema.optional(),
-  S3_KEEP_LOCAL: onOrOff.prefault("on"),
   SYNC_SECONDS: wholeNumber(0, 3_600).prefault("5"),
   MIN_FREE_MB: wholeNumber(0, 1_000_000_000).prefault("500"),
   RETENTION_DAYS: wholeNumber(0, 36_500).prefault("0"),
@@ -84,8 +82,6 @@ export interface ObjectStorageSettings {
   readonly region: string | undefined;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  /** Whether the local files stay when their objects are verified. */
-  readonly keepsLocal: boolean;
 }
 
 /** What is kept, where, and for how long. */
@@ -132,7 +128,6 @@ function objectStorage(values: StorageValues): ObjectStorageSettings | undefined
     region: values.S3_REGION,
     accessKeyId: S3_ACCESS_KEY_ID,
     secretAccessKey: S3_SECRET_ACCESS_KEY,
-    keepsLocal: values.S3_KEEP_LOCAL === "on",
   };
 }
 

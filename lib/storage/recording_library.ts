@@ -33,8 +33,6 @@ export interface ObjectStorage {
   readonly client: S3Client;
   /** What keys begin with, without a slash at its end. */
   readonly prefix: string;
-  /** Whether the local files stay when their objects are verified. */
-  readonly keepsLocal: boolean;
 }
 
 /** What a {@link RecordingLibrary} is about. */
@@ -81,7 +79,6 @@ export class RecordingLibrary implements AsyncDisposable {
       folder: recordingsDir,
       client: options.objects.client,
       prefix: options.objects.prefix,
-      removesLocal: !options.objects.keepsLocal,
     });
     this.#index = new BackgroundIndex(() => openRecordingIndex(place));
     const audit = new AuditLog(dataDir);

@@ -83,7 +83,6 @@ Deno.test("settings: every variable that is set is used", () => {
       S3_REGION: "auto",
       S3_ACCESS_KEY_ID: "key",
       S3_SECRET_ACCESS_KEY: "secret",
-      S3_KEEP_LOCAL: "off",
       SYNC_SECONDS: "0",
       MIN_FREE_MB: "2",
       RETENTION_DAYS: "90",

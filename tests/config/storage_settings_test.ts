@@ -16,7 +16,6 @@ const REFUSED: readonly (readonly [name: SettingName, values: readonly string[],
       "expected an address such as https://s3.example.com, without a path",
     ],
     ["S3_REGION", ["EU", "a b"], "expected a region such as eu-central-1, or auto"],
-    ["S3_KEEP_LOCAL", ["yes", "OFF"], "expected on or off"],
     ["SYNC_SECONDS", ["-1", "3601", "0.5"], "expected a whole number from 0 to 3600"],
     ["MIN_FREE_MB", ["-1", "1000000001", "5GB"], "expected a whole number from 0 to 1000000000"],
     ["RETENTION_DAYS", ["-1", "36501", "30d"], "expected a whole number from 0 to 36500"],
@@ -62,7 +61,7 @@ Deno.test("settings: by default, calls are recorded to files, and kept", () => {
 
 Deno.test("settings: recordings go to object storage, with its keys", () => {
   const keys = { S3_ACCESS_KEY_ID: "key", S3_SECRET_ACCESS_KEY: "secret" };
-  const defaults = { endpoint: undefined, region: undefined, keepsLocal: true };
+  const defaults = { endpoint: undefined, region: undefined };
   const secrets = { accessKeyId: "key", secretAccessKey: "secret" };
   for (
     const [RECORDINGS, bucket, prefix] of [

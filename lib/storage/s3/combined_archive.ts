@@ -67,8 +67,8 @@ export class CombinedArchive implements RecordingArchive {
   /** From all places, the nearest first: an upload that finds it gone removes what it stored. */
   async remove(id: string): Promise<"removed" | "not_found" | "being_made"> {
     let result: "removed" | "not_found" = "not_found";
-    // The first place last: as long as it is there, it is asked for what is known of the recording.
-    for (const place of this.#places.toReversed()) {
+    // In this order: one that is being made is in the first place, and then nothing is removed.
+    for (const place of this.#places) {
       const here = await place.remove(id);
       if (here === "being_made") return here;
       if (here === "removed") result = here;

@@ -39,7 +39,11 @@ export interface UploadQueueOptions {
   readonly client: S3Client;
   /** What keys begin with, without a slash at its end; `recordings` by default. */
   readonly prefix?: string;
-  /** Whether local files are removed when their objects are verified. */
+  /**
+   * Whether local files are removed when their objects are verified. Then the name of a recording is
+   * free again: only where no session of the same id comes a second time on a day, whose objects
+   * would replace those of the first.
+   */
   readonly removesLocal?: boolean;
   /** How many recordings at once; 2 by default. */
   readonly concurrency?: number;

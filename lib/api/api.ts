@@ -5,32 +5,25 @@
  * Places for recordings are handed in. Must not import: the server, concrete stores.
  */
 import { getLogger } from "@logtape/logtape";
-import type { RecordingArchive } from "../storage/recording_archive.ts";
-import type { RecordingIndex } from "../storage/recording_index.ts";
 import { AdminGate, type FailedTries } from "./admin_gate.ts";
 import { errorResponse } from "./api_error.ts";
-import type { ApiLimits, ApiParts, RemoveOutcome } from "./api_parts.ts";
+import type { ApiLimits, ApiParts } from "./api_parts.ts";
 import { type Metric, METRICS_CONTENT_TYPE, metricsText } from "./metrics_text.ts";
 import { OpenFiles } from "./open_files.ts";
+import { type ApiStorage, patientStorage } from "./patient_storage.ts";
 import { matchPath, type Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
-import { StorageFailure } from "./storage_failure.ts";
+import { StorageFailure, StorageTimeoutError } from "./storage_failure.ts";
 import { WorkQueue } from "./work_queue.ts";
 
 const log = getLogger(["audiohook", "api"]);
 
 /** What an API needs. */
-export interface ApiOptions {
-  /** Where recordings are read. */
-  readonly archive: RecordingArchive;
-  /** Where they are found. */
-  readonly index: RecordingIndex;
+export interface ApiOptions extends ApiStorage {
   /** What whoever uses the API has to know. */
   readonly adminToken: string;
   /** Counts wrong tokens. */
   readonly failedTries: FailedTries;
-  /** Removes a recording from wherever it is, unless it must not be. */
-  readonly remove: (id: string) => Promise<RemoveOutcome>;
   /** Bounds that are not as they are by default. */
   readonly limits?: Partial<ApiLimits>;
   /** What `/metrics` has; by default there is no such path. */
@@ -53,6 +46,14 @@ export const API_LIMITS: ApiLimits = {
   maxBodyBytes: 16 * 1024,
   bodyTimeoutMs: 10_000,
   answerTimeoutMs: 60_000,
+  // Longer than what the index has for a question: its own error says more.
+  readTimeoutMs: 10_000,
+  // Longer than what the audit log waits for another process, for the same reason.
+  changeTimeoutMs: 30_000,
+  // Half of the operations that Deno does at a time: see patience.ts.
+  maxReadsRunning: 16,
+  maxReadsWaiting: 1_000,
+  maxChangesWaiting: 100,
   stallTimeoutMs: 60_000,
   maxOpenFiles: 100,
   maxPeaksRunning: 2,
@@ -66,15 +67,14 @@ export const API_LIMITS: ApiLimits = {
  * @throws {TypeError} If the admin token is empty.
  */
 export function createApi(options: ApiOptions): Api {
-  const { archive, index, adminToken, failedTries, remove } = options;
+  const { adminToken, failedTries } = options;
   const limits = { ...API_LIMITS, ...options.limits };
   const gate = new AdminGate(adminToken, failedTries);
+  const storage = patientStorage(options, limits);
   const parts: ApiParts = {
-    archive,
-    index,
-    remove,
+    ...storage,
     limits,
-    files: new OpenFiles(archive, limits.maxOpenFiles),
+    files: new OpenFiles(storage.archive, limits.maxOpenFiles),
     peaks: new WorkQueue({
       maxRunning: limits.maxPeaksRunning,
       maxWaiting: limits.maxPeaksWaiting,
@@ -105,9 +105,10 @@ export function createApi(options: ApiOptions): Api {
       if (refusal !== undefined) return refusal;
     }
     const { id } = matched;
+    const late = new AbortController();
     try {
-      const answering = route.answer({ request, id, query }, parts);
-      return await inTime(answering, limits.answerTimeoutMs) ?? tooLate(route, id);
+      const answering = route.answer({ request, id, query, late: late.signal }, parts);
+      return await inTime(answering, limits.answerTimeoutMs, late) ?? tooLate(route, id);
     } catch (error) {
       return failed(route, id, error);
     }
@@ -147,18 +148,21 @@ export function createApi(options: ApiOptions): Api {
 }
 
 /** The answer, or `undefined` if it is late; whoever is late is told to let go of what it has. */
-function inTime(answering: Promise<Response>, timeoutMs: number): Promise<Response | undefined> {
+function inTime(
+  answering: Promise<Response>,
+  timeoutMs: number,
+  late: AbortController,
+): Promise<Response | undefined> {
   return new Promise((resolve, reject) => {
-    let isLate = false;
     const timer = setTimeout(() => {
-      isLate = true;
+      late.abort();
       resolve(undefined);
     }, timeoutMs);
     answering.then((response) => {
-      if (isLate) response.body?.cancel().catch(() => {});
+      if (late.signal.aborted) response.body?.cancel().catch(() => {});
       else resolve(response);
     }, (error) => {
-      if (isLate) log.error("A late answer failed", { error });
+      if (late.signal.aborted) log.error("A late answer failed", { error });
       else reject(error);
     }).finally(() => clearTimeout(timer));
   });
@@ -171,15 +175,32 @@ async function withoutBody(response: Response): Promise<Response> {
   return new Response(null, { status, headers });
 }
 
-function tooLate({ operationId }: Route, id: string): Response {
+function tooLate({ operationId, method }: Route, id: string): Response {
   log.error("Cannot answer {operationId} in time: storage is slow", { operationId, id });
-  return errorResponse("unavailable", "Storage is slow: try again later");
+  return storageTimeout(method, method !== "GET");
 }
 
-function failed({ operationId }: Route, id: string, error: unknown): Response {
+function storageTimeout(method: Route["method"], mayStillHappen: boolean): Response {
+  const whatToDo = mayStillHappen
+    ? "the change may still be made, so see whether it was before you try again"
+    : method === "GET"
+    ? "try again later"
+    : "nothing was changed, try again later";
+  return errorResponse("storage_timeout", `Storage does not answer: ${whatToDo}`);
+}
+
+function failed({ operationId, method }: Route, id: string, error: unknown): Response {
   // An id that is none was refused, so none of it is anybody's invention.
   if (error instanceof StorageFailure) {
     const { cause } = error;
+    if (cause instanceof StorageTimeoutError) {
+      log.error("Cannot answer {operationId}: storage does not answer", {
+        operationId,
+        id,
+        error: cause,
+      });
+      return storageTimeout(method, cause.mayStillHappen);
+    }
     log.error("Cannot answer {operationId}: storage failed", { operationId, id, error: cause });
     return errorResponse("unavailable", "Storage failed: try again later");
   }

@@ -67,7 +67,13 @@ export const API_ERRORS = {
   },
   unavailable: {
     status: STATUS_CODE.ServiceUnavailable,
-    meaning: "Storage failed or is slow, the log says more; Retry-After says when to try again",
+    meaning: "Storage failed, the log says more; Retry-After says when to try again",
+  },
+  storage_timeout: {
+    status: STATUS_CODE.ServiceUnavailable,
+    meaning:
+      "Storage does not answer; Retry-After says when to try again, and the message whether " +
+      "a change may still be made",
   },
 } as const satisfies Record<string, { readonly status: number; readonly meaning: string }>;
 

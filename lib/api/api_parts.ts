@@ -3,9 +3,8 @@
  *
  * Imports types only.
  */
-import type { RecordingArchive } from "../storage/recording_archive.ts";
-import type { RecordingIndex } from "../storage/recording_index.ts";
 import type { OpenFiles } from "./open_files.ts";
+import type { ApiStorage } from "./patient_storage.ts";
 import type { WorkQueue } from "./work_queue.ts";
 
 /** What came of removing a recording. */
@@ -17,8 +16,18 @@ export interface ApiLimits {
   readonly maxBodyBytes: number;
   /** How long a body may take to come. */
   readonly bodyTimeoutMs: number;
-  /** How long an answer may take to begin. */
+  /** How long an answer may take to begin, whatever it takes of what follows. */
   readonly answerTimeoutMs: number;
+  /** How long storage may take for one thing that is read or looked for: also for each piece of a file. */
+  readonly readTimeoutMs: number;
+  /** How long it may take for a change. */
+  readonly changeTimeoutMs: number;
+  /** Reads that storage does at a time, those included that nobody waits for any more. */
+  readonly maxReadsRunning: number;
+  /** And that wait for their turn. */
+  readonly maxReadsWaiting: number;
+  /** Changes that wait for their turn, which are made one after the other. */
+  readonly maxChangesWaiting: number;
   /** How long a client may take for the next piece of a file. */
   readonly stallTimeoutMs: number;
   /** Files that are read at a time. */
@@ -32,10 +41,7 @@ export interface ApiLimits {
 }
 
 /** What routes are answered with. */
-export interface ApiParts {
-  readonly archive: RecordingArchive;
-  readonly index: RecordingIndex;
-  readonly remove: (id: string) => Promise<RemoveOutcome>;
+export interface ApiParts extends ApiStorage {
   readonly files: OpenFiles;
   readonly peaks: WorkQueue;
   readonly limits: ApiLimits;

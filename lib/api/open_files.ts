@@ -18,12 +18,12 @@ export type Opened =
 
 /** The files that are open. Whoever opens one disposes of it. */
 export class OpenFiles {
-  readonly #archive: RecordingArchive;
+  readonly #archive: Pick<RecordingArchive, "open">;
   readonly #max: number;
   #count = 0;
 
   /** @param max How many may be open at a time. */
-  constructor(archive: RecordingArchive, max: number) {
+  constructor(archive: Pick<RecordingArchive, "open">, max: number) {
     this.#archive = archive;
     this.#max = max;
   }

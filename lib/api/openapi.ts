@@ -13,7 +13,12 @@ import { ID_PLACE, type ResponseDescription, type Route, takesBody } from "./rou
 type JsonObject = { readonly [name: string]: unknown };
 
 /** Errors that every route may be answered with. */
-const ERRORS_OF_ALL = ["invalid_query", "internal_error", "unavailable"] as const;
+const ERRORS_OF_ALL = [
+  "invalid_query",
+  "internal_error",
+  "unavailable",
+  "storage_timeout",
+] as const;
 /** And those that need the token. */
 const ERRORS_OF_TOKEN = ["unauthorized", "too_many_failures"] as const;
 

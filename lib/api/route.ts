@@ -23,6 +23,8 @@ export interface RawRequest {
   readonly id: string;
   /** What follows the `?`. */
   readonly query: string;
+  /** Aborted when it is too late for an answer. */
+  readonly late: AbortSignal;
 }
 
 /** A request whose parts were checked. */
@@ -32,6 +34,8 @@ export interface ApiRequest<Query, Body> {
   readonly id: string;
   readonly query: Query;
   readonly body: Body;
+  /** Aborted when it is too late for an answer. */
+  readonly late: AbortSignal;
 }
 
 /** One answer, as the description of the API has it. */
@@ -90,7 +94,7 @@ export function route<Query extends z.ZodObject, Body extends z.ZodType>(
   const hasId = description.path.includes(ID_PLACE);
   return {
     ...description,
-    async answer({ request, id, query: queryText }, parts) {
+    async answer({ request, id, query: queryText, late }, parts) {
       if (hasId && placeOf(id) === undefined) {
         return errorResponse(
           "invalid_id",
@@ -108,7 +112,7 @@ export function route<Query extends z.ZodObject, Body extends z.ZodType>(
       const body = check(description.body, json?.value, "invalid_body");
       if (body.outcome === "refused") return body.response;
       return await answer(
-        { request, id, query: query.value, body: body.value },
+        { request, id, query: query.value, body: body.value, late },
         parts,
       );
     },

@@ -22,14 +22,16 @@ export async function sendPeaks(request: PeaksRequest, parts: ApiParts): Promise
   if (from >= to) {
     return errorResponse("invalid_query", "to: expected a place after from");
   }
-  const { signal } = request.request;
-  const result = await parts.peaks.run(() => outline(request, parts), signal);
+  // What nobody waits for any more leaves its place to others.
+  const signal = AbortSignal.any([request.request.signal, request.late]);
+  const result = await parts.peaks.run(() => outline(request, signal, parts), signal);
   if (result.outcome === "done") return result.value;
   return errorResponse("busy", "As many outlines are computed as may be: try again later");
 }
 
 async function outline(
-  { request, id, query }: PeaksRequest,
+  { id, query }: PeaksRequest,
+  signal: AbortSignal,
   parts: ApiParts,
 ): Promise<Response> {
   const opening = await openAudio(id, parts);
@@ -54,7 +56,7 @@ async function outline(
       fromSamples,
       toSamples,
       pixels,
-      signal: request.signal,
+      signal,
     })
   );
   const answer: z.output<typeof peaksSchema> = {

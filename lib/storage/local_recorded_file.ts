@@ -57,11 +57,12 @@ export class LocalRecordedFile implements RecordedFile {
     this.#streams++;
     let position = from;
     let hasEnded = false;
+    let reading: Promise<unknown> = Promise.resolve();
     const end = () => {
       if (hasEnded) return;
       hasEnded = true;
       this.#streams--;
-      if (this.#streams === 0) this.#close();
+      if (this.#streams === 0) void this.#close();
     };
     return new ReadableStream({
       type: "bytes",
@@ -78,7 +79,9 @@ export class LocalRecordedFile implements RecordedFile {
         const length = Math.min(view.byteLength, to - position, CHUNK_BYTES);
         try {
           const target = new Uint8Array(view.buffer, view.byteOffset, length);
-          const count = await this.#readAt(position, target, () => hasEnded);
+          const read = this.#readAt(position, target, () => hasEnded);
+          reading = read;
+          const count = await read;
           if (hasEnded) return;
           position += count;
           if (position === to) end();
@@ -92,15 +95,18 @@ export class LocalRecordedFile implements RecordedFile {
           throw error;
         }
       },
-      cancel: end,
+      cancel: async () => {
+        end();
+        // Settles when nothing is under way any more.
+        await reading.catch(() => {});
+      },
     });
   }
 
-  /** Closes the file; streams that have not ended fail. */
-  [Symbol.asyncDispose](): Promise<void> {
+  /** Closes the file; streams that have not ended fail. Settles when it is closed. */
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true;
-    this.#close();
-    return Promise.resolve();
+    await this.#close();
   }
 
   async #readAt(
@@ -140,9 +146,15 @@ export class LocalRecordedFile implements RecordedFile {
     return file;
   }
 
-  #close(): void {
-    this.#file?.close();
+  /**
+   * Not while it is read: that would end the read for us, but not for the thread that does it, of
+   * which there are few, and nobody would know how many hang.
+   */
+  async #close(): Promise<void> {
+    const file = this.#file;
     this.#file = undefined;
+    await this.#free;
+    file?.close();
   }
 }
 

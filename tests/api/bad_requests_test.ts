@@ -88,6 +88,7 @@ Deno.test("bad requests: the table has each error that a request alone can bring
     "internal_error",
     "busy",
     "unavailable",
+    "storage_timeout",
   ];
   const missing = (Object.keys(API_ERRORS) as ErrorCode[]).filter((code) => !covered.has(code));
   assertEquals(missing.sort(), [...elsewhere].sort());

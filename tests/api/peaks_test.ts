@@ -6,6 +6,7 @@ import fc from "fast-check";
 import type { RecordingArchive } from "../../lib/storage/recording_archive.ts";
 import { ApiServer } from "../helpers/api_server.ts";
 import type { FolderArchive } from "../helpers/folder_archive.ts";
+import { LogRecords } from "../helpers/log_records.ts";
 import { type MadeAudio, samplesOf, wavFile } from "../helpers/recordings.ts";
 import { noise } from "../helpers/wav_check.ts";
 import { until } from "../helpers/deadline.ts";
@@ -172,6 +173,22 @@ Deno.test("peaks: who goes, is computed for no longer", async () => {
   await until(() => api.archive.readBytes > 1000, "the beginning");
   controller.abort();
   assertEquals(await asked, "gone");
+  await api.closed();
+  assertLess(api.archive.readBytes, bytes);
+});
+
+Deno.test("peaks: what is too late is computed for no longer", async () => {
+  await using _logs = await LogRecords.watch();
+  await using api = await ApiServer.start({
+    limits: { answerTimeoutMs: 50, maxPeaksRunning: 1, maxPeaksWaiting: 0 },
+  });
+  const audio: MadeAudio = { format: "PCMU", channels: BOTH, data: noise(1000) };
+  const bytes = 200 * 1024 * 1024;
+  const { id, path } = await api.record({ audio, file: wavFile(audio, bytes) });
+  await Deno.truncate(`${path}.wav`, 58 + bytes);
+  const response = await api.fetch(`/api/recordings/${id}/peaks`);
+  assertEquals(response.status, 503);
+  assertEquals((await response.json()).error.code, "storage_timeout");
   await api.closed();
   assertLess(api.archive.readBytes, bytes);
 });

@@ -1,0 +1,35 @@
+/**
+ * A program that serves calls and recordings, with the deadlines that a test wants. Its arguments:
+ * the data folder, and limits of the API as JSON. It says on which port it listens, and who it is.
+ */
+import { join } from "node:path";
+import { createApi } from "../../lib/api/mod.ts";
+import { configureLogging } from "../../lib/config/logging.ts";
+import { Keyring } from "../../lib/protocol/keyring.ts";
+import { startServer } from "../../lib/server/mod.ts";
+import { RecordingLibrary } from "../../lib/storage/mod.ts";
+import { ADMIN_TOKEN } from "../helpers/api_server.ts";
+import { API_KEY, SECRET } from "../helpers/wire_client.ts";
+
+const [dataDir = "", limits = "{}"] = Deno.args;
+configureLogging({ level: "info", format: "json" });
+const library = await RecordingLibrary.open({
+  dataDir,
+  recordingsDir: join(dataDir, "recordings"),
+});
+library.start();
+const server = startServer({
+  keyring: await Keyring.create(new Map([[API_KEY, SECRET]])),
+  apps: [],
+  routes: createApi({
+    archive: library.archive,
+    index: library.index,
+    adminToken: ADMIN_TOKEN,
+    failedTries: { waitSeconds: () => 0, fail: () => "within" },
+    remove: (id) => library.remove(id),
+    limits: JSON.parse(limits),
+    metrics: () => [],
+  }),
+});
+const text = `port ${server.addr.port} process ${Deno.pid}\n`;
+Deno.stdout.writeSync(new TextEncoder().encode(text));

@@ -5,6 +5,7 @@
  * Places for recordings are handed in. Must not import: the server, concrete stores.
  */
 import { getLogger } from "@logtape/logtape";
+import { RefusedChangeError } from "../storage/recording_archive.ts";
 import { AdminGate, type FailedTries } from "./admin_gate.ts";
 import { errorResponse } from "./api_error.ts";
 import type { ApiLimits, ApiParts } from "./api_parts.ts";
@@ -17,6 +18,9 @@ import { StorageFailure, StorageTimeoutError } from "./storage_failure.ts";
 import { WorkQueue } from "./work_queue.ts";
 
 const log = getLogger(["audiohook", "api"]);
+
+/** To those who can do nothing but wait. */
+const STORAGE_FAILED = "Storage failed: try again later";
 
 /** What an API needs. */
 export interface ApiOptions extends ApiStorage {
@@ -202,7 +206,8 @@ function failed({ operationId, method }: Route, id: string, error: unknown): Res
       return storageTimeout(method, cause.mayStillHappen);
     }
     log.error("Cannot answer {operationId}: storage failed", { operationId, id, error: cause });
-    return errorResponse("unavailable", "Storage failed: try again later");
+    const isRefused = cause instanceof RefusedChangeError;
+    return errorResponse("unavailable", isRefused ? cause.message : STORAGE_FAILED);
   }
   log.fatal("Defect in {operationId}: please report it", { operationId, id, error });
   return errorResponse("internal_error", "A defect of the server: its log says more");

@@ -17,15 +17,21 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   const temporary = `${path}.part`;
   // One that a crash left; and whatever it is, nothing is written through it.
   await removeFile(temporary);
-  const file = await Deno.open(temporary, { write: true, createNew: true, mode: FILE_MODE });
   try {
-    await writeAll(file, new TextEncoder().encode(text));
-    await whereSupported(file.sync());
-  } finally {
-    file.close();
+    await writeSynced(temporary, new TextEncoder().encode(text));
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    // On a full disk, its room is wanted.
+    await removeFile(temporary).catch(() => {});
+    throw error;
   }
-  await Deno.rename(temporary, path);
   await syncFolder(dirname(path));
+}
+
+async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
+  using file = await Deno.open(path, { write: true, createNew: true, mode: FILE_MODE });
+  await writeAll(file, bytes);
+  await whereSupported(file.sync());
 }
 
 /** Writes all of the bytes. */

@@ -71,7 +71,7 @@ export async function* removalSteps(
   }
   try {
     if (!isBegun) {
-      await createEmpty(location + REMOVED_EXTENSION);
+      await markRemoved(location);
       yield "begin";
       await syncFolder(dayFolder);
       yield "sync the beginning";
@@ -132,9 +132,20 @@ async function claimEnded(location: string, nowMs: number): Promise<Claim | unde
   return undefined;
 }
 
-async function createEmpty(path: string): Promise<void> {
-  const file = await Deno.open(path, { write: true, createNew: true, mode: FILE_MODE });
-  file.close();
+/** Makes the file that says it: an empty one, or, where no file can be added, another name of one. */
+async function markRemoved(location: string): Promise<void> {
+  const path = location + REMOVED_EXTENSION;
+  try {
+    const file = await Deno.open(path, { write: true, createNew: true, mode: FILE_MODE });
+    file.close();
+  } catch (error) {
+    for (const extension of RECORDING_EXTENSIONS) {
+      if (!await isRegularFile(location + extension)) continue;
+      // If that can't be done either, the first reason counts.
+      return await Deno.link(location + extension, path).catch(() => Promise.reject(error));
+    }
+    throw error;
+  }
 }
 
 async function removeEmptyFolder(path: string): Promise<boolean> {

@@ -1,6 +1,8 @@
 /** Where things are kept. */
-export * from "./audit_log.ts";
+export { type AuditLine, auditLineSchema, type AuditLog, type PendingChange } from "./audit_log.ts";
 export * from "./background_index.ts";
+export type { DiskReserveOptions } from "./disk_reserve.ts";
+export * from "./file_audit_log.ts";
 export * from "./file_recording_archive.ts";
 export * from "./file_recording_store.ts";
 export * from "./free_space.ts";

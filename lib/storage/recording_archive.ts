@@ -60,3 +60,11 @@ export interface RecordingArchive {
    */
   remove(id: string): Promise<"removed" | "not_found" | "being_made">;
 }
+
+/**
+ * Thrown when a change of a recording can't be made at present. The message says what to do, to
+ * whoever asked for the change.
+ */
+export class RefusedChangeError extends Error {
+  override readonly name = "RefusedChangeError";
+}

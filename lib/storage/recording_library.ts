@@ -5,8 +5,8 @@
  * Puts together its neighbours, which do the work.
  */
 import { join } from "node:path";
-import { AuditLog } from "./audit_log.ts";
 import { BackgroundIndex } from "./background_index.ts";
+import { FileAuditLog } from "./file_audit_log.ts";
 import { FileRecordingArchive } from "./file_recording_archive.ts";
 import { FreeSpace } from "./free_space.ts";
 import { loadOrCreateIndexKey } from "./index_key.ts";
@@ -81,7 +81,7 @@ export class RecordingLibrary implements AsyncDisposable {
       prefix: options.objects.prefix,
     });
     this.#index = new BackgroundIndex(() => openRecordingIndex(place));
-    const audit = new AuditLog(dataDir);
+    const audit = new FileAuditLog(dataDir);
     this.#removal = new RecordingRemoval({ archive: this.#all, index: this.#index, audit });
     this.#freeSpace = new FreeSpace({ folder: recordingsDir, minFreeBytes });
     this.archive = this.#removal.archiveFor("api");

@@ -2,7 +2,7 @@
  * Changes of recordings that must be accounted for: removing, holding. Each has one line in the
  * audit log, also if the server is killed in the midst of it; what was begun is finished later.
  *
- * Imports interfaces and the audit log.
+ * Imports interfaces.
  */
 import { getLogger } from "@logtape/logtape";
 import type { AuditLine, AuditLog, PendingChange } from "./audit_log.ts";
@@ -31,7 +31,8 @@ export type RemovalResult = "removed" | "not_found" | "being_made" | "on_hold";
 /**
  * Removes and holds recordings. All of the program that does so must do it by the same object: one
  * change is made after the other, so that no recording is removed while it is being held. Another
- * process that has the same data folder waits, too.
+ * process that has the same data folder waits, too; what servers do that share nothing but object
+ * storage, its audit log says.
  */
 export class RecordingRemoval {
   readonly #parts: RecordingRemovalParts;
@@ -86,9 +87,10 @@ export class RecordingRemoval {
   /**
    * Finishes what a crash or a failure interrupted: once at the start, after recordings were
    * completed whose server had been killed; and from time to time. It fails for none: what it
-   * cannot finish is logged, and stays for the next time.
+   * cannot finish is logged, and stays for the next time. The log makes ready what it needs, too.
    */
   async finishInterrupted(): Promise<void> {
+    await this.#parts.audit.prepare();
     let ids: readonly string[] = [];
     try {
       ids = await this.#parts.audit.pendingIds();
@@ -118,6 +120,8 @@ export async function* auditedRemoval(
 ): AsyncGenerator<string, RemovalResult> {
   if (placeOf(id) === undefined) return "not_found";
   const { archive, index, audit, nowMs = Date.now } = parts;
+  // First: if they are gone already, whoever is at it has put that down, or is done with all of it.
+  const metadata = await archive.metadata(id);
   let pending = await audit.pending(id);
   if (pending !== undefined && pending.line.action !== "removed") {
     await finish(parts, id);
@@ -127,7 +131,6 @@ export async function* auditedRemoval(
     await audit.cancel(id);
     return "on_hold";
   }
-  const metadata = await archive.metadata(id);
   const begin = () =>
     audit.begin({
       line: {
@@ -141,9 +144,15 @@ export async function* auditedRemoval(
   // From the first step of a removal on, there is no metadata.
   const isBegun = pending !== undefined && metadata === undefined;
   const isWhole = metadata !== undefined || await isThere(archive, id);
+  let beginning: "begun" | "joined" | undefined;
   if (!isBegun && isWhole) {
-    await begin();
+    beginning = await begin();
     yield "begin";
+    // Another server may have held it just before that; from now on, it can't.
+    if (await archive.hold(id) !== undefined) {
+      await audit.cancel(id);
+      return "on_hold";
+    }
   }
   const outcome = await archive.remove(id);
   if (outcome === "being_made") {
@@ -153,6 +162,11 @@ export async function* auditedRemoval(
   yield "remove the files";
   await index.remove(id);
   yield "remove the entry";
+  if (outcome === "not_found" && beginning !== undefined) {
+    // Another server was faster, and has written its line, or will.
+    if (beginning === "begun") await audit.cancel(id);
+    return outcome;
+  }
   if (!isBegun && !isWhole) {
     if (outcome === "not_found") return outcome;
     // Something nobody could read, of which it was not known before that it is there.

@@ -3,7 +3,7 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
-  AuditLog,
+  FileAuditLog,
   FileRecordingArchive,
   RecordingRemoval,
   Retention,
@@ -67,7 +67,7 @@ class Under implements AsyncDisposable {
     this.removal = new RecordingRemoval({
       archive: this.archive,
       index: { remove: () => Promise.resolve() },
-      audit: new AuditLog(recordings.dir.path),
+      audit: new FileAuditLog(recordings.dir.path),
       nowMs: clock.nowMs,
     });
   }

@@ -61,6 +61,9 @@ const { default: authentication }: {
 const { default: S3Error }: { default: new (code: string, message: string) => Error } =
   await import(`${S3RVER}/lib/models/error.js`);
 
+/** Keys that are stored only if there is no object of theirs, and when that is done. */
+const underWay = new Map<string, Promise<void>>();
+
 const server = new S3rver({
   address: "127.0.0.1",
   port: Number(port),
@@ -100,8 +103,30 @@ async function handlePlain(ctx: Context, next: Next): Promise<void> {
   }
   if (uploadId !== undefined) await partsOf(uploadId);
   if (ctx.method === "PUT" && ctx.headers["if-none-match"] === "*") {
-    if (await server.store.existsObject(bucket, key)) failCondition();
+    return await oneByOne(key, async () => {
+      if (await server.store.existsObject(bucket, key)) failCondition();
+      await doPlain(ctx, next, key);
+    });
   }
+  await doPlain(ctx, next, key);
+}
+
+/** For what is stored only where there is nothing: of several at once, one is first. */
+async function oneByOne(key: string, work: () => Promise<void>): Promise<void> {
+  while (underWay.has(key)) await underWay.get(key);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  underWay.set(key, promise);
+  try {
+    await work();
+  } finally {
+    underWay.delete(key);
+    resolve();
+  }
+}
+
+/** Checks conditions and checksums around what s3rver does. */
+async function doPlain(ctx: Context, next: Next, key: string): Promise<void> {
+  const { uploadId } = ctx.query;
   const etag = ctx.headers["if-match"];
   if (ctx.method === "GET" && etag !== undefined) {
     const metadata = await server.store.getMetadata(bucket, key).catch(() => undefined);

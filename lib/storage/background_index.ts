@@ -5,6 +5,7 @@
  * Imports the log and its neighbours.
  */
 import { getLogger } from "@logtape/logtape";
+import { inTime } from "./in_time.ts";
 import {
   type IndexedRecording,
   IndexUnavailableError,
@@ -19,9 +20,17 @@ const log = getLogger(["audiohook", "index"]);
 
 /** Options of a {@link BackgroundIndex}. All have defaults. */
 export interface BackgroundIndexOptions {
-  /** How long it may take to open the index, 2 minutes by default. */
+  /**
+   * How long it may take to open the index, 5 minutes by default. What did not open by then may go
+   * on trying (answering_kv.ts says how), so that it must not be often.
+   */
   readonly openTimeoutMs?: number;
-  /** How many changes may wait, 10,000 by default; the oldest is dropped for one more. */
+  /** How long it opens until it is said to be failing, 10 seconds by default. */
+  readonly slowOpenMs?: number;
+  /**
+   * How many changes may wait, 10,000 by default; the oldest is dropped for one more. As many
+   * recordings that are being made are remembered.
+   */
   readonly maxWaiting?: number;
   /** How long one try may take, 10 seconds by default. */
   readonly tryTimeoutMs?: number;
@@ -64,6 +73,8 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
   readonly #options: Required<BackgroundIndexOptions>;
   /** Of each id, what comes last: that is what has to be in the index in the end. */
   readonly #waiting = new Map<string, Change>();
+  /** What was put that is being made: by its id, until it is put as something else. */
+  readonly #beingMade = new Map<string, IndexedRecording>();
   readonly #stopped = new AbortController();
   #opening: Promise<Index> | undefined;
   #working: Promise<void> | undefined;
@@ -80,7 +91,8 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
   constructor(open: () => Promise<Index>, options: BackgroundIndexOptions = {}) {
     this.#open = open;
     this.#options = {
-      openTimeoutMs: 120_000,
+      openTimeoutMs: 300_000,
+      slowOpenMs: 10_000,
       maxWaiting: 10_000,
       tryTimeoutMs: 10_000,
       firstRetryMs: 250,
@@ -103,11 +115,23 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
   }
 
   put(recording: IndexedRecording): Promise<void> {
-    this.#add(recording.id, { recording });
+    const { id, state } = recording;
+    this.#beingMade.delete(id);
+    if (state === "recording") {
+      this.#beingMade.set(id, recording);
+      if (this.#beingMade.size > this.#options.maxWaiting) {
+        for (const oldest of this.#beingMade.keys()) {
+          this.#beingMade.delete(oldest);
+          break;
+        }
+      }
+    }
+    this.#add(id, { recording });
     return Promise.resolve();
   }
 
   remove(id: string): Promise<void> {
+    this.#beingMade.delete(id);
     this.#add(id, { recording: undefined });
     return Promise.resolve();
   }
@@ -141,7 +165,7 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
   async reopen(): Promise<void> {
     const opening = this.#opening;
     this.#opening = undefined;
-    await opening?.then((index) => index[Symbol.dispose](), () => {});
+    await opening?.then((index) => index[Symbol.dispose]()).catch(() => {});
   }
 
   /**
@@ -151,15 +175,38 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
    */
   async rebuild<T>(rebuild: (index: Index) => Promise<T>): Promise<T> {
     const dropped = this.#dropped;
-    try {
-      const result = await rebuild(await this.opened());
-      this.#madeUp = dropped;
-      this.#noteSuccess();
-      return result;
-    } catch (error) {
-      // Whoever rebuilds it logs why.
-      if (!this.#stopped.signal.aborted) this.#failingSince ??= new Date();
-      throw error;
+    const result = await this.#use(rebuild);
+    this.#madeUp = dropped;
+    this.#noteSuccess();
+    return result;
+  }
+
+  /**
+   * Looks after the index. That it works again is not said as long as changes wait, which may fail.
+   *
+   * @param look Fails if the index is not as it should be.
+   */
+  async look<T>(look: (index: Index) => Promise<T>): Promise<T> {
+    const result = await this.#use(look);
+    if (this.#waiting.size === 0) this.#noteSuccess();
+    return result;
+  }
+
+  /**
+   * Puts again what was put, is being made, and has no entry any more: nothing but this program
+   * knows of it, and others may have removed it, or the whole index.
+   *
+   * @param findMissing Says which of them have no entry.
+   */
+  async restore(
+    findMissing: (index: Index, ids: readonly string[]) => Promise<readonly string[]>,
+  ): Promise<void> {
+    const ids = [...this.#beingMade.keys()];
+    if (ids.length === 0) return;
+    for (const id of await this.#use((index) => findMissing(index, ids))) {
+      const recording = this.#beingMade.get(id);
+      // Meanwhile it may have been put as something else.
+      if (recording !== undefined && !this.#waiting.has(id)) this.#add(id, { recording });
     }
   }
 
@@ -167,7 +214,7 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopping = true;
     this.#wake();
-    await within(this.#working ?? Promise.resolve(), this.#options.stopTimeoutMs).catch(() => {});
+    await inTime(this.#working ?? Promise.resolve(), this.#options.stopTimeoutMs).catch(() => {});
     if (this.#waiting.size > 0) {
       log.warning("{count} changes are not in the index of recordings: the next start adds them", {
         count: this.#waiting.size,
@@ -176,17 +223,38 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
     this.#stopped.abort(new IndexUnavailableError("The index of recordings is closed"));
     this.#wake();
     const closed = this.#opening?.then((index) => index[Symbol.dispose](), () => {});
-    await within(closed ?? Promise.resolve(), this.#options.stopTimeoutMs).catch(() => {});
+    await inTime(closed ?? Promise.resolve(), this.#options.stopTimeoutMs).catch(() => {});
+  }
+
+  /** Does something with the index for somebody who logs why it fails. */
+  async #use<T>(work: (index: Index) => Promise<T>): Promise<T> {
+    try {
+      return await work(await this.opened());
+    } catch (error) {
+      if (!this.#stopped.signal.aborted) this.#failingSince ??= new Date();
+      throw error;
+    }
   }
 
   async #openInTime(): Promise<Index> {
+    const { slowOpenMs, openTimeoutMs } = this.#options;
+    const startedAt = new Date();
     const opening = this.#open();
+    // It is not opened a second time meanwhile: what waits for an answer can't be given up.
+    const slow = setTimeout(() => {
+      this.#noteFailure(
+        new IndexUnavailableError(`The index of recordings did not open in ${slowOpenMs} ms`),
+        startedAt,
+      );
+    }, slowOpenMs);
     try {
-      return await within(opening, this.#options.openTimeoutMs, this.#stopped.signal);
+      return await inTime(opening, openTimeoutMs, this.#stopped.signal);
     } catch (error) {
       // One that is late is not used any more.
       opening.then((index) => index[Symbol.dispose](), () => {});
       throw error;
+    } finally {
+      clearTimeout(slow);
     }
   }
 
@@ -240,7 +308,7 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
     const late = new AbortController();
     const signal = AbortSignal.any([late.signal, this.#stopped.signal]);
     try {
-      await within(
+      await inTime(
         this.opened().then((index) =>
           recording === undefined ? index.remove(id, signal) : index.put(recording, signal)
         ),
@@ -260,9 +328,9 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
     log.info("The index of recordings works again, after {seconds} s", { seconds });
   }
 
-  #noteFailure(error: unknown): void {
+  #noteFailure(error: unknown, since = new Date()): void {
     if (this.#failingSince !== undefined || this.#stopped.signal.aborted) return;
-    this.#failingSince = new Date();
+    this.#failingSince = since;
     log.error("Cannot write to the index of recordings; trying again", { error });
   }
 
@@ -280,7 +348,7 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
 
   async #ask<T>(question: () => Promise<T>): Promise<T> {
     try {
-      return await within(question(), this.#options.readTimeoutMs, this.#stopped.signal);
+      return await inTime(question(), this.#options.readTimeoutMs, this.#stopped.signal);
     } catch (error) {
       if (error instanceof InvalidCursorError || error instanceof IndexUnavailableError) {
         throw error;
@@ -288,19 +356,4 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
       throw new IndexUnavailableError("The index of recordings cannot be read", { cause: error });
     }
   }
-}
-
-/** Waits for a promise, but not for longer than a time, nor after the signal. */
-function within<T>(promise: Promise<T>, timeoutMs: number, signal?: AbortSignal): Promise<T> {
-  const { promise: result, resolve, reject } = Promise.withResolvers<T>();
-  const onAbort = () => reject(signal?.reason);
-  const timer = setTimeout(() => {
-    reject(new IndexUnavailableError(`The index of recordings did not answer in ${timeoutMs} ms`));
-  }, timeoutMs);
-  signal?.addEventListener("abort", onAbort);
-  promise.then(resolve, reject);
-  return result.finally(() => {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
-  });
 }

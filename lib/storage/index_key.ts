@@ -1,6 +1,7 @@
 /**
  * The key that the index of recordings hides participants by: without it, nobody who has the index
- * can try out phone numbers. It is kept in the data folder, beside the recordings.
+ * can try out phone numbers. It is kept in the data folder, beside the recordings; where there is no
+ * lasting disk, it follows from a secret.
  *
  * Imports node: and its neighbour.
  */
@@ -12,6 +13,9 @@ const FILE_NAME = "index.key";
 
 /** Length of the key. */
 export const INDEX_KEY_BYTES = 32;
+
+/** What the key is for: other keys of the same secret are others. */
+const DERIVED_FOR = "audiohook: index of recordings, version 1";
 
 /** Thrown when the key can neither be read nor made. Says what to do about it. */
 export class IndexKeyError extends Error {
@@ -37,6 +41,31 @@ export async function loadOrCreateIndexKey(dataDir: string): Promise<Uint8Array<
   throw new IndexKeyError(
     `Cannot read ${path}: it was removed while the server started. Start the server again`,
   );
+}
+
+/**
+ * The key of the index that follows from a secret (HKDF-SHA-256): instances that share a database
+ * share the secret, and so the key, without a disk. The secret can't be found by the key.
+ *
+ * @param secret What cannot be guessed: it is not made any stronger here.
+ * @throws {IndexKeyError} If it is empty.
+ */
+export async function deriveIndexKey(secret: string): Promise<Uint8Array<ArrayBuffer>> {
+  if (secret === "") {
+    throw new IndexKeyError("Cannot derive the key of the index: expected a secret");
+  }
+  const encoder = new TextEncoder();
+  const material = await crypto.subtle.importKey("raw", encoder.encode(secret), "HKDF", false, [
+    "deriveBits",
+  ]);
+  const parameters = {
+    name: "HKDF",
+    hash: "SHA-256",
+    salt: new Uint8Array(0),
+    info: encoder.encode(DERIVED_FOR),
+  };
+  const bits = await crypto.subtle.deriveBits(parameters, material, INDEX_KEY_BYTES * 8);
+  return new Uint8Array(bits);
 }
 
 async function readKey(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {

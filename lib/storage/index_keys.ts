@@ -42,6 +42,12 @@ export const indexFormatSchema = z.object({
 /** How an index was built. */
 export type IndexFormat = z.infer<typeof indexFormatSchema>;
 
+/** How the index that is in a database was built: as this one, otherwise, or there is none. */
+export type FormatComparison =
+  | { readonly kind: "same" | "none" }
+  /** The difference is for people. */
+  | { readonly kind: "other"; readonly difference: string };
+
 /** Schema of what is kept of a recording. */
 export const keptRecordingSchema = z.object({
   entry: recordingEntrySchema,
@@ -77,6 +83,19 @@ export class IndexKeys {
     };
     this.generation = createHash("sha256").update(JSON.stringify(this.format)).digest("hex")
       .slice(0, 8);
+  }
+
+  /** Compares how another index was built. */
+  compare({ version, participants, keyHash }: IndexFormat): FormatComparison {
+    if (version !== this.format.version) {
+      return { kind: "other", difference: `by another version (${version})` };
+    }
+    if (participants !== this.format.participants) {
+      const what = participants === "plain" ? "with" : "without";
+      return { kind: "other", difference: `${what} personal data` };
+    }
+    if (keyHash !== this.format.keyHash) return { kind: "other", difference: "with another key" };
+    return { kind: "same" };
   }
 
   /**

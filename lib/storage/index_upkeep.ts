@@ -1,20 +1,24 @@
 /**
  * Keeps the index complete: compares it with the recordings when the program starts, and whenever
- * changes were lost.
+ * changes were lost, or another program has replaced it.
  *
- * Imports the log and its neighbours.
+ * Several programs may use one database. Each looks once a minute whether what it put of recordings
+ * that it's making is still there, and removes what was built otherwise, if it was the last to open
+ * the index. Imports the log and its neighbours.
  */
 import { getLogger } from "@logtape/logtape";
+import { UnreadableIndexError } from "./answering_kv.ts";
 import type { BackgroundIndex } from "./background_index.ts";
-import { type KvRecordingIndex, UnreadableIndexError } from "./kv_recording_index.ts";
+import type { KvRecordingIndex } from "./kv_recording_index.ts";
 import { rebuildIndex } from "./rebuild_index.ts";
 import type { RecordingArchive } from "./recording_archive.ts";
+import { IndexUnavailableError } from "./recording_index.ts";
 
 const log = getLogger(["audiohook", "index"]);
 
 /** Options of an {@link IndexUpkeep}. All have defaults. */
 export interface IndexUpkeepOptions {
-  /** How often it looks whether changes were lost, once a minute by default. */
+  /** How often it looks whether anything was lost, once a minute by default. */
   readonly lookMs?: number;
   /** How long it takes until the second try, 1 second by default; each time, it's twice as long. */
   readonly firstRetryMs?: number;
@@ -26,6 +30,15 @@ export interface IndexUpkeepOptions {
 
 /** When it can't be read so often, one after the other, it's opened again, which looks for damage. */
 const TRIES_UNTIL_REOPENED = 2;
+
+/** Thrown when what is open has no name any more: whatever is written to it is lost. */
+class ReplacedIndexError extends Error {
+  override readonly name = "ReplacedIndexError";
+
+  constructor() {
+    super("The file of the index was replaced or removed");
+  }
+}
 
 /** Keeps one index complete, in the background, until it is disposed. */
 export class IndexUpkeep implements AsyncDisposable {
@@ -82,7 +95,7 @@ export class IndexUpkeep implements AsyncDisposable {
       if (signal.aborted) return;
       await this.#pause(isDue ? retryMs : lookMs);
       if (isDue) retryMs = Math.min(maxRetryMs, retryMs * 2);
-      else isDue = this.#index.status.isRebuildDue;
+      else isDue = await this.#look();
     }
   }
 
@@ -92,10 +105,12 @@ export class IndexUpkeep implements AsyncDisposable {
     const startMs = performance.now();
     try {
       const counts = await this.#index.rebuild(async (index) => {
+        if (await index.isReplaced()) throw new ReplacedIndexError();
         // Before anything else: it may have what must not be kept any more.
-        await index.removeOthers(signal);
+        await this.#removeOthers(index);
         return await rebuildIndex(index, this.#archive, { signal });
       });
+      await this.#restore();
       this.#unreadable = 0;
       const seconds = Math.round((performance.now() - startMs) / 100) / 10;
       const { written, removed } = counts;
@@ -109,16 +124,69 @@ export class IndexUpkeep implements AsyncDisposable {
       );
       return true;
     } catch (error) {
-      if (!signal.aborted && isFirstTry) {
+      const isReplaced = error instanceof ReplacedIndexError;
+      if (!signal.aborted && isFirstTry && !isReplaced) {
         log.error("Cannot compare the index with the recordings; trying again", { error });
       }
-      this.#unreadable = error instanceof UnreadableIndexError ? this.#unreadable + 1 : 0;
-      if (!signal.aborted && this.#unreadable >= TRIES_UNTIL_REOPENED) {
-        this.#unreadable = 0;
-        await this.#index.reopen();
-      }
+      await this.#reopenIfNeeded(error);
       return false;
     }
+  }
+
+  /** Whether the index has to be rebuilt. */
+  async #look(): Promise<boolean> {
+    const wasFailing = this.#index.status.failingSince !== undefined;
+    try {
+      const isOurs = await this.#index.look(async (index) => {
+        if (await index.isReplaced()) throw new ReplacedIndexError();
+        if ((await index.compareFormat()).kind !== "same") return false;
+        await index.removeOthers(this.#stopped.signal);
+        return true;
+      });
+      if (!isOurs) return true;
+      await this.#restore();
+      this.#unreadable = 0;
+    } catch (error) {
+      const isReplaced = error instanceof ReplacedIndexError;
+      if (!this.#stopped.signal.aborted && !wasFailing && !isReplaced) {
+        log.error("Cannot look after the index of recordings; trying again", { error });
+      }
+      // In memory, or if the file is another one, it begins empty.
+      if (await this.#reopenIfNeeded(error)) return true;
+    }
+    return this.#index.status.isRebuildDue;
+  }
+
+  /** Removes what was built otherwise; not if it's that of a program that was started later. */
+  async #removeOthers(index: KvRecordingIndex): Promise<void> {
+    const found = await index.compareFormat();
+    if (found.kind === "other") {
+      // If each removed what the other one builds, there would be no end of it.
+      throw new Error(
+        `Another program has built the index of recordings anew, ${found.difference}: start this ` +
+          `one again with the same settings, or build the index anew with the settings of this one`,
+      );
+    }
+    if (found.kind === "none") await index.writeFormat();
+    await index.removeOthers(this.#stopped.signal);
+  }
+
+  async #restore(): Promise<void> {
+    await this.#index.restore((index, ids) => index.missing(ids));
+  }
+
+  /** Whether it was opened again. */
+  async #reopenIfNeeded(error: unknown): Promise<boolean> {
+    const isReplaced = error instanceof ReplacedIndexError;
+    const isUnreadable = error instanceof UnreadableIndexError ||
+      error instanceof IndexUnavailableError;
+    this.#unreadable = isUnreadable ? this.#unreadable + 1 : 0;
+    if (this.#stopped.signal.aborted) return false;
+    if (!isReplaced && this.#unreadable < TRIES_UNTIL_REOPENED) return false;
+    if (isReplaced) log.warning("{reason}: it is opened again", { reason: error.message });
+    this.#unreadable = 0;
+    await this.#index.reopen();
+    return true;
   }
 
   async #pause(ms: number): Promise<void> {

@@ -6,9 +6,12 @@
  * nobody else has changed it meanwhile. Imports zod and its neighbours.
  */
 import { z } from "zod";
+import { AnsweringKv, type KvDatabase } from "./answering_kv.ts";
+import { inTime } from "./in_time.ts";
 import { cursorOf, type PageEnd, pageEndOf } from "./index_cursor.ts";
 import {
   FORMAT_KEY,
+  type FormatComparison,
   type IndexFormat,
   indexFormatSchema,
   IndexKeys,
@@ -20,6 +23,7 @@ import {
 import { placeOf } from "./recording_id.ts";
 import {
   type IndexedRecording,
+  IndexUnavailableError,
   type RecordingEntry,
   recordingEntrySchema,
   type RecordingFilter,
@@ -27,8 +31,6 @@ import {
   type RecordingPage,
 } from "./recording_index.ts";
 
-/** KV's bound on the keys of one `getMany`. */
-const KEYS_PER_READ = 10;
 /** How many recordings are written at once: KV takes 80 KiB of keys in one atomic operation. */
 const RECORDINGS_PER_WRITE = 25;
 /** How many keys are removed at once, for the same reason. */
@@ -39,20 +41,22 @@ const MAX_PAGE = 500;
 const SCAN_KEYS = 500;
 /** How many records are read at once when all are: calls wait while they are looked at. */
 const WALK_KEYS = 200;
+/** How many recordings are looked for at once. */
+const IDS_PER_READ = 100;
 /** How often a write is tried that others get ahead of. Each time, one of them has succeeded. */
 const MAX_TRIES = 100;
 /** How often a write is tried that fails, and how long it is waited for at most in between. */
 const MAX_FAILURES = 5;
 const MAX_RETRY_MS = 100;
 const DEFAULT_MAX_SCANNED = 1000;
-
-/** What is used of Deno KV. */
-export type KvDatabase = Pick<Deno.Kv, "get" | "getMany" | "list" | "atomic" | "close">;
+const DEFAULT_ANSWER_TIMEOUT_MS = 10_000;
 
 /** Options of a {@link KvRecordingIndex}. */
 export interface KvRecordingIndexOptions extends IndexKeysOptions {
   /** How many recordings one page may look at, 1000 by default; then it ends with fewer entries. */
   readonly maxScanned?: number;
+  /** How long the database may take for one answer, 10 seconds by default. */
+  readonly answerTimeoutMs?: number;
 }
 
 /** What all entries are read for, without what is not needed then. */
@@ -61,24 +65,33 @@ const walkedSchema = z.object({
 });
 
 /** What an entry is compared by with the recordings that are there. */
-export type WalkedEntry = z.infer<typeof walkedSchema>["entry"];
-
-/** Thrown when entries can't be read from the database; it may be broken. */
-export class UnreadableIndexError extends Error {
-  override readonly name = "UnreadableIndexError";
-}
+export type WalkedEntry = z.infer<typeof walkedSchema>["entry"] & {
+  /** Differs when it was changed. */
+  readonly versionstamp: string;
+};
 
 /** The index in Deno KV. */
 export class KvRecordingIndex implements RecordingIndex, Disposable {
-  readonly #kv: KvDatabase;
+  readonly #kv: AnsweringKv;
   readonly #keys: IndexKeys;
   readonly #maxScanned: number;
+  readonly #answerTimeoutMs: number;
+  readonly #isReplaced: () => Promise<boolean>;
 
-  /** @param kv Is closed with the index. */
-  constructor(kv: KvDatabase, options: KvRecordingIndexOptions) {
-    this.#kv = kv;
+  /**
+   * @param kv Is closed with the index.
+   * @param isReplaced Whether somebody who opens the index now gets another database than this one.
+   */
+  constructor(
+    kv: KvDatabase,
+    options: KvRecordingIndexOptions,
+    isReplaced: () => Promise<boolean> = () => Promise.resolve(false),
+  ) {
+    this.#answerTimeoutMs = options.answerTimeoutMs ?? DEFAULT_ANSWER_TIMEOUT_MS;
+    this.#kv = new AnsweringKv(kv, this.#answerTimeoutMs);
     this.#keys = new IndexKeys(options);
     this.#maxScanned = options.maxScanned ?? DEFAULT_MAX_SCANNED;
+    this.#isReplaced = isReplaced;
   }
 
   /** How it is built. */
@@ -108,9 +121,29 @@ export class KvRecordingIndex implements RecordingIndex, Disposable {
     if (placeOf(id) !== undefined) await this.#change(new Map([[id, undefined]]), signal);
   }
 
+  /**
+   * Removes an entry as it was walked; not if it was put anew since then.
+   *
+   * @returns Whether it was removed.
+   */
+  async removeWalked({ id, versionstamp }: WalkedEntry, signal?: AbortSignal): Promise<boolean> {
+    return await this.#change(new Map([[id, undefined]]), signal, versionstamp) > 0;
+  }
+
   async get(id: string): Promise<RecordingEntry | undefined> {
     if (placeOf(id) === undefined) return undefined;
     return keptOf(await this.#kv.get(this.#keys.recording(id)))?.entry;
+  }
+
+  /** Which of these have no entry. */
+  async missing(ids: readonly string[]): Promise<string[]> {
+    const missing: string[] = [];
+    for (let from = 0; from < ids.length; from += IDS_PER_READ) {
+      const some = ids.slice(from, from + IDS_PER_READ);
+      const found = await this.#readAll(some);
+      missing.push(...some.filter((_, i) => keptOf(found[i]) === undefined));
+    }
+    return missing;
   }
 
   async find(filter: RecordingFilter, limit: number, cursor?: string): Promise<RecordingPage> {
@@ -165,15 +198,15 @@ export class KvRecordingIndex implements RecordingIndex, Disposable {
    */
   async *walk(fromId: string, toId: string): AsyncGenerator<WalkedEntry> {
     const range = { start: this.#keys.recording(fromId), end: this.#keys.recording(toId) };
-    const list = this.#kv.list(range, { batchSize: WALK_KEYS });
-    for (;;) {
-      const found = await list.next().catch((cause) => {
-        throw new UnreadableIndexError("The index of recordings cannot be read", { cause });
-      });
-      if (found.done) return;
-      const { data } = walkedSchema.safeParse(found.value.value);
-      if (data !== undefined) yield data.entry;
+    for await (const { value, versionstamp } of this.#kv.list(range, { batchSize: WALK_KEYS })) {
+      const { data } = walkedSchema.safeParse(value);
+      if (data !== undefined) yield { ...data.entry, versionstamp };
     }
+  }
+
+  /** Whether somebody who opens the index now gets another database: the file was replaced. */
+  async isReplaced(): Promise<boolean> {
+    return await inTime(this.#isReplaced(), this.#answerTimeoutMs);
   }
 
   /** How the index was built that is in the database; `undefined` if there is none. */
@@ -181,28 +214,48 @@ export class KvRecordingIndex implements RecordingIndex, Disposable {
     return indexFormatSchema.safeParse((await this.#kv.get(FORMAT_KEY)).value).data;
   }
 
-  /** Writes down how this index is built. */
-  async writeFormat(): Promise<void> {
-    await this.#kv.atomic().set(FORMAT_KEY, this.format).commit();
+  /** Compares how the index was built that is in the database with how this one is. */
+  async compareFormat(): Promise<FormatComparison> {
+    const found = await this.readFormat();
+    return found === undefined ? { kind: "none" } : this.#keys.compare(found);
   }
 
-  /** Removes all indexes but this one: those that were built otherwise. */
+  /** Writes down how this index is built; not if somebody else does so at this moment. */
+  async writeFormat(): Promise<void> {
+    const current = await this.#kv.get(FORMAT_KEY);
+    await this.#kv.commit(this.#kv.atomic().check(current).set(FORMAT_KEY, this.format));
+  }
+
+  /**
+   * Removes all indexes but this one: those that were built otherwise. It ends if the database is
+   * said to be built anew meanwhile: then it's for somebody else to do so.
+   */
   async removeOthers(signal?: AbortSignal): Promise<void> {
     const { generation } = this.#keys;
+    const format = await this.#kv.get(FORMAT_KEY);
     // A key is more than its beginning, and less than one that goes on.
-    await this.#removeAll({ prefix: [KEY_ROOT], end: [KEY_ROOT, generation] }, signal);
-    await this.#removeAll({ prefix: [KEY_ROOT], start: [KEY_ROOT, generation, true] }, signal);
+    await this.#removeAll({ prefix: [KEY_ROOT], end: [KEY_ROOT, generation] }, format, signal);
+    await this.#removeAll(
+      { prefix: [KEY_ROOT], start: [KEY_ROOT, generation, true] },
+      format,
+      signal,
+    );
   }
 
   /** Closes the database. */
   [Symbol.dispose](): void {
-    this.#kv.close();
+    this.#kv[Symbol.dispose]();
   }
 
-  /** Makes each record what it has to be, or removes it; says how many were something else. */
+  /**
+   * Makes each record what it has to be, or removes it; says how many were something else.
+   *
+   * @param versionstamp Only records that have this one are changed.
+   */
   async #change(
     wanted: ReadonlyMap<string, KeptRecording | undefined>,
     signal: AbortSignal | undefined,
+    versionstamp?: string,
   ): Promise<number> {
     let failures = 0;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
@@ -213,6 +266,7 @@ export class KvRecordingIndex implements RecordingIndex, Disposable {
       for (const [i, [id, next]] of [...wanted].entries()) {
         const current = found[i];
         if (current === undefined || isSame(current, next)) continue;
+        if (versionstamp !== undefined && current.versionstamp !== versionstamp) continue;
         changed++;
         atomic.check(current);
         this.#changeOne(atomic, id, keptOf(current), next);
@@ -221,10 +275,10 @@ export class KvRecordingIndex implements RecordingIndex, Disposable {
       // What was given up in the meantime must not replace what came after it.
       signal?.throwIfAborted();
       try {
-        if ((await atomic.commit()).ok) return changed;
+        if (await this.#kv.commit(atomic)) return changed;
       } catch (error) {
         // Another program that writes to the same file makes it fail, not wait.
-        if (++failures === MAX_FAILURES) throw error;
+        if (++failures === MAX_FAILURES || error instanceof IndexUnavailableError) throw error;
         await new Promise((resolve) => setTimeout(resolve, Math.random() * MAX_RETRY_MS));
       }
     }
@@ -267,27 +321,27 @@ export class KvRecordingIndex implements RecordingIndex, Disposable {
   }
 
   async #readAll(ids: readonly string[]): Promise<Deno.KvEntryMaybe<unknown>[]> {
-    const keys = ids.map((id) => this.#keys.recording(id));
-    const reads: Promise<Deno.KvEntryMaybe<unknown>[]>[] = [];
-    for (let from = 0; from < keys.length; from += KEYS_PER_READ) {
-      reads.push(this.#kv.getMany<unknown[]>(keys.slice(from, from + KEYS_PER_READ)));
-    }
-    return (await Promise.all(reads)).flat();
+    return await this.#kv.getAll(ids.map((id) => this.#keys.recording(id)));
   }
 
-  async #removeAll(range: Deno.KvListSelector, signal: AbortSignal | undefined): Promise<void> {
+  /** @param format Nothing is removed when it isn't the same any more. */
+  async #removeAll(
+    range: Deno.KvListSelector,
+    format: Deno.KvEntryMaybe<unknown>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     let keys: Deno.KvKey[] = [];
     const removeThem = async () => {
       signal?.throwIfAborted();
-      if (keys.length === 0) return;
-      const atomic = this.#kv.atomic();
+      if (keys.length === 0) return true;
+      const atomic = this.#kv.atomic().check(format);
       for (const key of keys) atomic.delete(key);
-      await atomic.commit();
       keys = [];
+      return await this.#kv.commit(atomic);
     };
     for await (const { key } of this.#kv.list(range, { batchSize: KEYS_PER_REMOVAL })) {
       if (JSON.stringify(key) !== JSON.stringify(FORMAT_KEY)) keys.push(key);
-      if (keys.length === KEYS_PER_REMOVAL) await removeThem();
+      if (keys.length === KEYS_PER_REMOVAL && !await removeThem()) return;
     }
     await removeThem();
   }

@@ -1,4 +1,5 @@
 /** Where things are kept. */
+export * from "./answering_kv.ts";
 export { type AuditLine, auditLineSchema, type AuditLog, type PendingChange } from "./audit_log.ts";
 export * from "./background_index.ts";
 export type { DiskReserveOptions } from "./disk_reserve.ts";

@@ -1,30 +1,45 @@
 /**
- * Opens the index of recordings: in a file, or in the database of a URL or of Deno Deploy.
+ * Opens the index of recordings, wherever it is: in a file, in a database that others share, or in
+ * memory.
  *
  * Nothing in the index is lost if it has to be made anew: a file that is broken, or that was
- * built otherwise, is put out of the way. Imports node:, the log and its neighbours.
+ * built otherwise, is put out of the way. Who has it open notices, and opens the new one; of programs
+ * with different settings, the one that opens it last decides. Imports node:, the log and its
+ * neighbours.
  */
 import { getLogger } from "@logtape/logtape";
 import { basename, dirname, join } from "node:path";
 import { FOLDER_MODE } from "./file_modes.ts";
 import { findDamage } from "./index_file_check.ts";
-import type { IndexFormat } from "./index_keys.ts";
+import type { FormatComparison } from "./index_keys.ts";
 import { KvRecordingIndex, type KvRecordingIndexOptions } from "./kv_recording_index.ts";
+import { IndexUnavailableError } from "./recording_index.ts";
 
 const log = getLogger(["audiohook", "index"]);
 
 /** What SQLite keeps beside its file. */
 const SUFFIXES = ["", "-wal", "-shm"] as const;
 
+/** Where an index is. */
+export type IndexPlace =
+  /** In a file, at this path. Its folder is made if there is none. */
+  | { readonly kind: "file"; readonly path: string }
+  /** In a KV database at this address; its access token is in the environment, `DENO_KV_ACCESS_TOKEN`. */
+  | { readonly kind: "url"; readonly url: string }
+  /**
+   * In the database that Deno Deploy gives to the program, which all its instances share. (Deno
+   * itself has a file for it, `DENO_KV_DEFAULT_PATH` or one in `DENO_DIR`.)
+   */
+  | { readonly kind: "deploy" }
+  /**
+   * In memory, from the recordings at each start: for one instance without a disk. Others do not see
+   * it, and it does not see what others record until it is started again.
+   */
+  | { readonly kind: "memory" };
+
 /** Where the index is, and how it's built. */
 export interface OpenIndexOptions extends KvRecordingIndexOptions {
-  /** Path of a file. Its folder is made if there is none. */
-  readonly path?: string;
-  /**
-   * Address of a KV database; its access token is in the environment, `DENO_KV_ACCESS_TOKEN`. With
-   * neither path nor address, it's the database of Deno Deploy.
-   */
-  readonly url?: string;
+  readonly place: IndexPlace;
 }
 
 /**
@@ -41,25 +56,39 @@ export async function openRecordingIndex(options: OpenIndexOptions): Promise<KvR
         '["kv"] in deno.json or by --unstable-kv',
     );
   }
-  const { path, url } = options;
-  if (path !== undefined) return await openFile(path, options);
+  const { place } = options;
+  if (place.kind === "file") return await openFile(place.path, options);
   using stack = new DisposableStack();
-  const index = stack.use(new KvRecordingIndex(await Deno.openKv(url), options));
-  if (await formatOf(index) !== "the same") await index.writeFormat();
+  const index = stack.use(new KvRecordingIndex(await openDatabase(place), options));
+  if (await formatOf(index) !== "same") await index.writeFormat();
   stack.move();
   return index;
 }
 
+async function openDatabase(place: Exclude<IndexPlace, { kind: "file" }>): Promise<Deno.Kv> {
+  switch (place.kind) {
+    case "url":
+      return await Deno.openKv(place.url);
+    case "deploy":
+      return await Deno.openKv();
+    case "memory":
+      return await Deno.openKv(":memory:");
+  }
+}
+
 async function openFile(path: string, options: OpenIndexOptions): Promise<KvRecordingIndex> {
   await Deno.mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
+  // Two programs that put the files away and make new ones at once would mix them up.
+  using lock = await Deno.open(`${path}.lock`, { create: true, write: true, mode: 0o600 });
+  await lock.lock(true);
   const damage = await damageOf(path);
   if (damage !== undefined) await moveAside(path, { damage });
   let index: KvRecordingIndex | undefined;
   try {
     index = await openUnlessOther(path, options);
   } catch (error) {
-    // It may be the disk that is full, for example. If another file can be opened, it's this one.
-    if (!await canOpenAnother(path, options)) throw error;
+    // It may be the disk that is slow or full. If another file can be opened, it's this one.
+    if (error instanceof IndexUnavailableError || !await canOpenAnother(path, options)) throw error;
     await moveAside(path, { error });
     index = await openUnlessOther(path, options);
   }
@@ -77,10 +106,13 @@ async function openUnlessOther(
   options: OpenIndexOptions,
 ): Promise<KvRecordingIndex | undefined> {
   await createIfMissing(path);
+  // Before it is opened: if it is replaced in between, that is noticed, too.
+  const opened = await identityOf(path);
+  const isReplaced = async () => await identityOf(path) !== opened;
   using stack = new DisposableStack();
-  const index = stack.use(new KvRecordingIndex(await Deno.openKv(path), options));
+  const index = stack.use(new KvRecordingIndex(await Deno.openKv(path), options, isReplaced));
   const format = await formatOf(index);
-  if (format === "another") return undefined;
+  if (format === "other") return undefined;
   if (format === "none") await index.writeFormat();
   stack.move();
   return index;
@@ -119,22 +151,25 @@ async function createIfMissing(path: string): Promise<void> {
   }
 }
 
-/** How what is there was built. */
-async function formatOf(index: KvRecordingIndex): Promise<"the same" | "another" | "none"> {
-  const found = await index.readFormat();
-  if (found === undefined) return "none";
-  const difference = differenceOf(found, index.format);
-  if (difference === undefined) return "the same";
-  log.warning("The index of recordings was built {difference}: it is built anew", { difference });
-  return "another";
+/** What tells a file from another one that gets its name; as long as it is open, no other has it. */
+async function identityOf(path: string): Promise<string | undefined> {
+  try {
+    const { dev, ino } = await Deno.stat(path);
+    return `${dev}:${ino}`;
+  } catch (error) {
+    unlessThere(error);
+    return undefined;
+  }
 }
 
-function differenceOf(found: IndexFormat, expected: IndexFormat): string | undefined {
-  if (found.version !== expected.version) return `by another version (${found.version})`;
-  if (found.participants !== expected.participants) {
-    return found.participants === "plain" ? "with personal data" : "without personal data";
+/** How what is there was built. */
+async function formatOf(index: KvRecordingIndex): Promise<FormatComparison["kind"]> {
+  const found = await index.compareFormat();
+  if (found.kind === "other") {
+    const { difference } = found;
+    log.warning("The index of recordings was built {difference}: it is built anew", { difference });
   }
-  return found.keyHash === expected.keyHash ? undefined : "with another key";
+  return found.kind;
 }
 
 /** Moves a file out of the way, and tells. */

@@ -16,7 +16,10 @@ const log = getLogger(["audiohook", "index"]);
 
 /** How many recordings are read at once. */
 const RECORDINGS_AT_ONCE = 25;
-/** An entry may come before the files of its recording, which the storage may be slow to make. */
+/**
+ * An entry may come before the files of its recording, which the storage may be slow to make, and
+ * another instance's clock may differ.
+ */
 const GRACE_MS = 60_000;
 /** More than any id. */
 const LAST = "~";
@@ -27,6 +30,8 @@ export interface RebuildableIndex extends RecordingIndex {
   putAll(recordings: readonly IndexedRecording[], signal?: AbortSignal): Promise<number>;
   /** See `KvRecordingIndex`. */
   walk(fromId: string, toId: string): AsyncIterable<WalkedEntry>;
+  /** See `KvRecordingIndex`. */
+  removeWalked(entry: WalkedEntry, signal?: AbortSignal): Promise<boolean>;
 }
 
 /** Options of {@link rebuildIndex}. */
@@ -92,11 +97,14 @@ class Rebuilding {
   readonly #index: RebuildableIndex;
   readonly #archive: RecordingArchive;
   readonly #options: RebuildOptions;
+  /** Before any recording was listed. */
+  readonly #startMs: number;
 
   constructor(index: RebuildableIndex, archive: RecordingArchive, options: RebuildOptions) {
     this.#index = index;
     this.#archive = archive;
     this.#options = options;
+    this.#startMs = (options.now ?? Date.now)();
   }
 
   /**
@@ -160,13 +168,15 @@ class Rebuilding {
   }
 
   async #removeGone(entries: readonly WalkedEntry[]): Promise<void> {
-    const { signal, now = Date.now } = this.#options;
+    const { signal } = this.#options;
     signal?.throwIfAborted();
-    for (const { id, state, startedAt } of entries) {
-      if (state === "recording" && now() - Date.parse(startedAt) < GRACE_MS) continue;
+    for (const entry of entries) {
+      const { id, state, startedAt } = entry;
+      // It began after those of its day were listed, perhaps: in object storage, it can't be opened.
+      if (state === "recording" && this.#startMs - Date.parse(startedAt) < GRACE_MS) continue;
       if (!await this.#isGone(id)) continue;
-      await this.#index.remove(id, signal);
-      this.counts.removed++;
+      // Whoever makes it may put it at this moment.
+      if (await this.#index.removeWalked(entry, signal)) this.counts.removed++;
     }
   }
 

@@ -216,7 +216,9 @@ function archiveOf(
 async function placeOf(options: RecordingLibraryOptions): Promise<OpenIndexOptions> {
   const { dataDir, kvUrl, indexPersonalData = false } = options;
   return {
-    ...(kvUrl === undefined ? { path: join(dataDir, INDEX_FILE) } : { url: kvUrl }),
+    place: kvUrl === undefined
+      ? { kind: "file", path: join(dataDir, INDEX_FILE) }
+      : { kind: "url", url: kvUrl },
     key: await loadOrCreateIndexKey(dataDir),
     indexPersonalData,
   };

@@ -156,7 +156,7 @@ async function timedQuestions(index: KvRecordingIndex, kv: Deno.Kv): Promise<Tim
 
 await using folder = await TemporaryFolder.make();
 const path = join(folder.path, "index.kv");
-const options = { path, key };
+const options = { place: { kind: "file", path }, key } as const;
 const fillSeconds = await secondsOf(async () => {
   using index = await openRecordingIndex(options);
   for (let n = 0; n < RECORDINGS; n += 1000) {

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { BackgroundIndex } from "../../lib/storage/background_index.ts";
-import { type KvDatabase, KvRecordingIndex } from "../../lib/storage/kv_recording_index.ts";
+import type { KvDatabase } from "../../lib/storage/answering_kv.ts";
+import { KvRecordingIndex } from "../../lib/storage/kv_recording_index.ts";
 import { IndexUnavailableError, InvalidCursorError } from "../../lib/storage/recording_index.ts";
 import { until, within } from "../helpers/deadline.ts";
 import { recording } from "../helpers/index_entries.ts";
@@ -49,10 +50,22 @@ class UnreliableKv {
     return {
       get: async (key, options) => (await pass(), await kv.get(key, options)),
       getMany: async (keys, options) => (await pass(), await kv.getMany(keys, options)),
-      list: (range, options) => kv.list(range, options),
-      atomic: () => kv.atomic(),
+      list: (range, options) => this.#list(kv.list(range, options)),
+      atomic: () => this.#atomic(kv.atomic()),
       close: () => kv.close(),
     };
+  }
+
+  #list<T>(list: Deno.KvListIterator<T>): Deno.KvListIterator<T> {
+    const next = list.next.bind(list);
+    list.next = async () => (await this.#pass(), await next());
+    return list;
+  }
+
+  #atomic(atomic: Deno.AtomicOperation): Deno.AtomicOperation {
+    const commit = atomic.commit.bind(atomic);
+    atomic.commit = async () => (await this.#pass(), await commit());
+    return atomic;
   }
 
   async #pass(): Promise<void> {
@@ -206,6 +219,50 @@ Deno.test("background index: one that cannot be rebuilt is failing, though nothi
   await assertRejects(() => index.rebuild(() => Promise.reject(new Error("No disk"))), Error);
   assertEquals(index.status.failingSince, failingSince);
   await index.rebuild(() => Promise.resolve());
+  assertEquals(index.status.failingSince, undefined);
+});
+
+Deno.test("background index: one that opens slowly is failing until it has opened", async () => {
+  await using logs = await LogRecords.watch();
+  const opened = Promise.withResolvers<KvRecordingIndex>();
+  let tries = 0;
+  await using index = new BackgroundIndex(() => {
+    tries++;
+    return opened.promise;
+  }, { slowOpenMs: 5 });
+  assertEquals(index.status.failingSince, undefined);
+  const rebuilding = index.rebuild((opened) => opened.putAll([recording(1)]));
+  await until(() => index.status.failingSince !== undefined, "it is noticed");
+  assertEquals(logs.of("Cannot write to the index").length, 1);
+  opened.resolve(new KvRecordingIndex(await Deno.openKv(":memory:"), { key: KEY }));
+  await rebuilding;
+  assertEquals(index.status.failingSince, undefined);
+  assertEquals(tries, 1, "it is not opened a second time");
+});
+
+Deno.test("background index: a database that falls silent makes rebuilding fail, not wait", async () => {
+  await using _logs = await LogRecords.watch();
+  const kv = await UnreliableKv.open();
+  await using index = new BackgroundIndex(() =>
+    Promise.resolve(new KvRecordingIndex(kv.database, { key: KEY, answerTimeoutMs: 10 }))
+  );
+  await index.rebuild((opened) => opened.putAll([recording(1)]));
+  assertEquals(index.status.failingSince, undefined);
+  kv.hang();
+  const work: ((opened: KvRecordingIndex) => Promise<unknown>)[] = [
+    (opened) => opened.putAll([recording(1)]),
+    (opened) => opened.missing([recording(1).id]),
+    (opened) => opened.compareFormat(),
+    (opened) => Array.fromAsync(opened.walk("", "~")),
+    (opened) => opened.writeFormat(),
+    (opened) => opened.removeOthers(),
+  ];
+  for (const one of work) {
+    await within(assertRejects(() => index.rebuild(one)), String(one));
+    assert(index.status.failingSince !== undefined);
+  }
+  kv.goOn();
+  await index.look((opened) => opened.compareFormat());
   assertEquals(index.status.failingSince, undefined);
 });
 

@@ -34,7 +34,7 @@ Deno.test("index in a KV file: killed at any moment, it has what was put, nothin
       const { stdout } = await program.ended();
       last = Number(stdout.slice(0, stdout.lastIndexOf("\n")).split("\n").at(-1));
     }
-    using index = await openRecordingIndex({ path, key: KEY });
+    using index = await openRecordingIndex({ place: { kind: "file", path }, key: KEY });
     for (let n = 0; n <= last; n++) {
       assertEquals((await index.get(recording(n).id))?.state, "finished");
       assertEquals((await index.find({ conversationId: uuid(n) }, 9)).entries.length, 1);

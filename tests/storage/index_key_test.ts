@@ -1,6 +1,11 @@
 import { assertEquals, assertInstanceOf, assertNotEquals, assertRejects } from "@std/assert";
+import { hkdfSync } from "node:crypto";
 import { join } from "node:path";
-import { IndexKeyError, loadOrCreateIndexKey } from "../../lib/storage/index_key.ts";
+import {
+  deriveIndexKey,
+  IndexKeyError,
+  loadOrCreateIndexKey,
+} from "../../lib/storage/index_key.ts";
 import { ROOT } from "../helpers/program.ts";
 import { TempDir } from "../helpers/temp_dir.ts";
 
@@ -54,4 +59,15 @@ Deno.test("index key: a folder that can't be used", async () => {
   await Deno.writeTextFile(file, "");
   const error = await assertRejects(() => loadOrCreateIndexKey(file), IndexKeyError);
   assertInstanceOf(error.cause, Error);
+});
+
+Deno.test("index key: of a secret, it is the same everywhere, and another one of another secret", async () => {
+  const info = "audiohook: index of recordings, version 1";
+  for (const secret of ["a", "0123456789abcdef", "ü💥".repeat(1000)]) {
+    const key = await deriveIndexKey(secret);
+    assertEquals(key, new Uint8Array(hkdfSync("sha256", secret, "", info, 32)));
+    assertEquals(await deriveIndexKey(secret), key);
+    assertNotEquals(await deriveIndexKey(`${secret} `), key);
+  }
+  await assertRejects(() => deriveIndexKey(""), IndexKeyError, "expected a secret");
 });

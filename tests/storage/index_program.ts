@@ -9,7 +9,8 @@ import { until } from "../helpers/deadline.ts";
 import { recording, uuid } from "../helpers/index_entries.ts";
 
 const [what = "", path = "", first = "0"] = Deno.args;
-const open = () => openRecordingIndex({ path, key: new Uint8Array(32).fill(1) });
+const open = () =>
+  openRecordingIndex({ place: { kind: "file", path }, key: new Uint8Array(32).fill(1) });
 
 function say(text: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));

@@ -36,7 +36,9 @@ Deno.test("upkeep: at its start it fills the index, with another key once more",
   const path = join(dir.path, "index.kv");
   for (const dataDir of ["a", "a", "b"]) {
     const key = await loadOrCreateIndexKey(join(dir.path, dataDir));
-    await using index = new BackgroundIndex(() => openRecordingIndex({ path, key }));
+    await using index = new BackgroundIndex(() =>
+      openRecordingIndex({ place: { kind: "file", path }, key })
+    );
     await using upkeep = new IndexUpkeep(index, archive, QUICK);
     upkeep.start();
     upkeep.start();
@@ -69,7 +71,8 @@ Deno.test("upkeep: when changes were lost, the index is rebuilt", async () => {
   await using dir = await TempDir.create();
   const archive = await makeArchive(dir, 20);
   await using index = new BackgroundIndex(
-    () => openRecordingIndex({ path: join(dir.path, "index.kv"), key: KEY }),
+    () =>
+      openRecordingIndex({ place: { kind: "file", path: join(dir.path, "index.kv") }, key: KEY }),
     { maxWaiting: 2 },
   );
   await using upkeep = new IndexUpkeep(index, archive, QUICK);
@@ -98,7 +101,7 @@ Deno.test("upkeep: an archive that fails is tried again, and told of once", asyn
     if (++failures < 5) throw new Error("no network");
   };
   await using index = new BackgroundIndex(() =>
-    openRecordingIndex({ path: join(dir.path, "index.kv"), key: KEY })
+    openRecordingIndex({ place: { kind: "file", path: join(dir.path, "index.kv") }, key: KEY })
   );
   await using upkeep = new IndexUpkeep(index, archive, QUICK);
   upkeep.start();
@@ -112,7 +115,7 @@ Deno.test("upkeep: an index that was broken is filled anew", async () => {
   const archive = await makeArchive(dir, 300);
   const path = join(dir.path, "index.kv");
   {
-    using index = await openRecordingIndex({ path, key: KEY });
+    using index = await openRecordingIndex({ place: { kind: "file", path }, key: KEY });
     for (let n = 0; n < 300; n += 25) {
       await index.putAll(Array.from({ length: 25 }, (_, i) => recording(n + i)));
     }
@@ -121,11 +124,54 @@ Deno.test("upkeep: an index that was broken is filled anew", async () => {
   const bytes = await Deno.readFile(path);
   bytes.fill(0x55, Math.floor(bytes.length / 8));
   await Deno.writeFile(path, bytes);
-  await using index = new BackgroundIndex(() => openRecordingIndex({ path, key: KEY }));
+  await using index = new BackgroundIndex(() =>
+    openRecordingIndex({ place: { kind: "file", path }, key: KEY })
+  );
   await using upkeep = new IndexUpkeep(index, archive, QUICK);
   upkeep.start();
   await until(() => has(index, 300).catch(() => false), "all are there");
   assertEquals(logs.of("The index of recordings is broken").length, 1);
+});
+
+Deno.test("upkeep: one in memory that can't be read any more is filled anew, with what is being made", async () => {
+  await using logs = await LogRecords.watch();
+  await using dir = await TempDir.create();
+  const archive = await makeArchive(dir, 20);
+  const opened: Deno.Kv[] = [];
+  await using index = new BackgroundIndex(async () => {
+    const kv = await Deno.openKv(":memory:");
+    opened.push(kv);
+    return new KvRecordingIndex(kv, { key: KEY });
+  });
+  await using upkeep = new IndexUpkeep(index, archive, QUICK);
+  upkeep.start();
+  await index.put(recording(100, { state: "recording", startedMs: Date.now() }));
+  await until(() => has(index, 21), "all are there");
+  await until(() => logs.of("The index has all").length > 0, "it is complete");
+  opened[0]?.close();
+  await until(() => has(index, 21).catch(() => false), "all are there again");
+  await until(() => index.status.failingSince === undefined, "it is well");
+  assertEquals(opened.length, 2);
+});
+
+Deno.test("upkeep: a file that is removed before the index is complete is not filled any more", async () => {
+  await using logs = await LogRecords.watch();
+  await using dir = await TempDir.create();
+  const archive = await makeArchive(dir, 3);
+  let isThere = false;
+  archive.onDayListed = () => {
+    if (!isThere) throw new Error("no network");
+  };
+  const place = { kind: "file", path: join(dir.path, "index.kv") } as const;
+  await using index = new BackgroundIndex(() => openRecordingIndex({ place, key: KEY }));
+  await using upkeep = new IndexUpkeep(index, archive, QUICK);
+  upkeep.start();
+  await until(() => index.status.failingSince !== undefined, "it is tried");
+  for (const suffix of ["", "-wal", "-shm"]) await Deno.remove(place.path + suffix);
+  using another = await openRecordingIndex({ place, key: KEY });
+  await until(() => logs.of("{reason}").length > 0, "it is noticed");
+  isThere = true;
+  await until(async () => (await allPages(another, {}, 9)).length === 3, "the new one is filled");
 });
 
 Deno.test("upkeep: it ends at once, also in the middle", async () => {
@@ -133,7 +179,7 @@ Deno.test("upkeep: it ends at once, also in the middle", async () => {
   await using dir = await TempDir.create();
   const archive = await makeArchive(dir, 100);
   await using index = new BackgroundIndex(() =>
-    openRecordingIndex({ path: join(dir.path, "index.kv"), key: KEY })
+    openRecordingIndex({ place: { kind: "file", path: join(dir.path, "index.kv") }, key: KEY })
   );
   const reading = Promise.withResolvers<void>();
   archive.onRead = () => reading.resolve();
@@ -150,13 +196,16 @@ Deno.test("reindex: it corrects all that differs, while a server has the index o
   await using _logs = await LogRecords.watch();
   await using dir = await TempDir.create();
   const archive = await makeArchive(dir, 60);
-  const place = { path: join(dir.path, "data", "index.kv"), key: KEY };
-  await using server = new BackgroundIndex(() => openRecordingIndex(place));
+  const options = {
+    place: { kind: "file", path: join(dir.path, "data", "index.kv") },
+    key: KEY,
+  } as const;
+  await using server = new BackgroundIndex(() => openRecordingIndex(options));
   await server.put({ ...recording(3), closeReason: "error" });
   await server.put(recording(77));
   await until(() => has(server, 2), "the server has put them");
   let last: RebuildCounts | undefined;
-  const counts = await reindex(place, archive, { onProgress: (counts) => last = { ...counts } });
+  const counts = await reindex(options, archive, { onProgress: (counts) => last = { ...counts } });
   assertEquals(counts, { recordings: 60, written: 60, removed: 1, beingMade: 0, unreadable: 0 });
   assertEquals(last, counts);
   assertEquals((await server.get(recording(3).id))?.closeReason, "end");

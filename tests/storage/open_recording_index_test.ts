@@ -24,7 +24,7 @@ Deno.test("opening the index: a new one, in a new folder, for its owner only", a
   await using dir = await TempDir.create();
   const path = join(dir.path, "a", "index.kv");
   {
-    using index = await openRecordingIndex({ path, key: KEY });
+    using index = await openRecordingIndex({ place: { kind: "file", path }, key: KEY });
     await index.put(entry);
     if (Deno.build.os !== "windows") {
       for (const name of await dir.files()) {
@@ -32,7 +32,7 @@ Deno.test("opening the index: a new one, in a new folder, for its owner only", a
       }
     }
   }
-  using again = await openRecordingIndex({ path, key: KEY });
+  using again = await openRecordingIndex({ place: { kind: "file", path }, key: KEY });
   assertEquals((await again.find({ participant: NUMBER }, 9)).entries.length, 1);
   assertEquals(logs.records, []);
 });
@@ -48,7 +48,7 @@ Deno.test("opening the index: another key, or another mode, begins an empty one"
     { key: KEY, indexPersonalData: true },
   ];
   for (const way of ways) {
-    using index = await openRecordingIndex({ path, ...way });
+    using index = await openRecordingIndex({ place: { kind: "file", path }, ...way });
     assertEquals((await index.find({}, 9)).entries, []);
     if (way.indexPersonalData === undefined) assert(!(await textOf(dir)).includes(NUMBER));
     await index.put(entry);
@@ -60,7 +60,11 @@ Deno.test("opening the index: another key, or another mode, begins an empty one"
   assertEquals(told, ["with personal data", "with another key", "without personal data"]);
   {
     // With personal data in plain, the key has no part in the index.
-    using index = await openRecordingIndex({ path, key: OTHER_KEY, indexPersonalData: true });
+    using index = await openRecordingIndex({
+      place: { kind: "file", path },
+      key: OTHER_KEY,
+      indexPersonalData: true,
+    });
     assertEquals((await index.find({}, 9)).entries.length, 1);
   }
 });
@@ -70,13 +74,13 @@ Deno.test("opening the index: one of another version begins empty", async () => 
   await using dir = await TempDir.create();
   const path = join(dir.path, "index.kv");
   {
-    using index = await openRecordingIndex({ path, key: KEY });
+    using index = await openRecordingIndex({ place: { kind: "file", path }, key: KEY });
     await index.put(entry);
     const format = index.format;
     using kv = await Deno.openKv(path);
     await kv.set(FORMAT_KEY, { ...format, version: format.version + 1, more: "news" });
   }
-  using index = await openRecordingIndex({ path, key: KEY });
+  using index = await openRecordingIndex({ place: { kind: "file", path }, key: KEY });
   assertEquals((await index.find({}, 9)).entries, []);
   assertEquals(
     logs.of("The index of recordings was built")[0]?.properties.difference,
@@ -117,12 +121,12 @@ Deno.test("opening the index: a file that is broken, or none of an index, is mov
     await using dir = await TempDir.create();
     const path = join(dir.path, "index.kv");
     {
-      using index = await openRecordingIndex({ path, key: KEY });
+      using index = await openRecordingIndex({ place: { kind: "file", path }, key: KEY });
       await index.putAll(many);
     }
     await breakIt(path);
     for (let n = 0; n < 2; n++) {
-      using index = await openRecordingIndex({ path, key: KEY });
+      using index = await openRecordingIndex({ place: { kind: "file", path }, key: KEY });
       assertEquals((await index.find({}, 9)).entries.length, n, what);
       await index.put(entry);
       assertEquals((await index.find({ participant: NUMBER }, 9)).entries.length, 1, what);
@@ -142,7 +146,7 @@ Deno.test("opening the index: of those that were broken, one is kept", async () 
   const path = join(dir.path, "index.kv");
   for (let n = 0; n < 4; n++) {
     await Deno.writeTextFile(path, `broken ${n}`);
-    (await openRecordingIndex({ path, key: KEY }))[Symbol.dispose]();
+    (await openRecordingIndex({ place: { kind: "file", path }, key: KEY }))[Symbol.dispose]();
   }
   const broken = (await dir.files()).filter((name) => name.includes("broken"));
   assertEquals(broken.length, 1);
@@ -154,7 +158,9 @@ Deno.test("opening the index: where nothing can be written, it fails and leaves 
   await using dir = await TempDir.create();
   const file = join(dir.path, "file");
   await Deno.writeTextFile(file, "");
-  await assertRejects(() => openRecordingIndex({ path: join(file, "index.kv"), key: KEY }));
+  await assertRejects(() =>
+    openRecordingIndex({ place: { kind: "file", path: join(file, "index.kv") }, key: KEY })
+  );
   assertEquals(await dir.files(), ["file"]);
 });
 
@@ -162,8 +168,8 @@ Deno.test("opening the index: two programs have the same file open", async () =>
   await using _logs = await LogRecords.watch();
   await using dir = await TempDir.create();
   const path = join(dir.path, "index.kv");
-  using one = await openRecordingIndex({ path, key: KEY });
-  using other = await openRecordingIndex({ path, key: KEY });
+  using one = await openRecordingIndex({ place: { kind: "file", path }, key: KEY });
+  using other = await openRecordingIndex({ place: { kind: "file", path }, key: KEY });
   await Promise.all([one, other].map(async (index, i) => {
     for (let n = 0; n < 50; n++) await index.put(recording(2 * n + i));
   }));

@@ -64,8 +64,16 @@ async function wholePage(
 
 const idsOf = (entries: readonly { readonly id: string }[]) => entries.map(({ id }) => id);
 
-/** Registers the suite for an index. */
-export function testRecordingIndex(name: string, make: () => Promise<IndexUnderTest>): void {
+/**
+ * Registers the suite for an index.
+ *
+ * @param numRuns How many random sequences of puts, removals and searches are tried.
+ */
+export function testRecordingIndex(
+  name: string,
+  make: () => Promise<IndexUnderTest>,
+  numRuns = 60,
+): void {
   const test = (what: string, run: (under: IndexUnderTest) => Promise<void>) =>
     Deno.test(`${name}: ${what}`, async () => {
       await using under = await make();
@@ -414,7 +422,7 @@ export function testRecordingIndex(name: string, make: () => Promise<IndexUnderT
           assertEquals(await index.get(id), asShown(under, entry));
         }
       }),
-      { numRuns: 60 },
+      { numRuns },
     );
   });
 }

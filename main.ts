@@ -5,12 +5,11 @@
  */
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
-import { createApi, type FailedTries, type Metric } from "./lib/api/mod.ts";
+import { createApi, type FailedTries } from "./lib/api/mod.ts";
 import { Recorder } from "./lib/app/recorder.ts";
-import { loadOrCreateAdminToken } from "./lib/config/admin_token.ts";
+import { type AdminToken, loadOrCreateAdminToken } from "./lib/config/admin_token.ts";
 import { CredentialsError, loadOrCreateCredentials } from "./lib/config/credentials.ts";
 import { adminIntroduction, introduction, urlOf } from "./lib/config/introduction.ts";
-import type { ObjectStorageSettings } from "./lib/config/storage_settings.ts";
 import { loadSettings } from "./lib/config/load_settings.ts";
 import { describeFailure } from "./lib/config/describe_failure.ts";
 import { configureLogging } from "./lib/config/logging.ts";
@@ -20,22 +19,17 @@ import { loadTlsFiles, type TlsFiles } from "./lib/config/tls_files.ts";
 import { writeText } from "./lib/config/text_output.ts";
 import { Keyring } from "./lib/protocol/mod.ts";
 import { withDeadline } from "./lib/app/deadline.ts";
+import { type AudioHookServer, FailureLimiter, logDefects, startServer } from "./lib/server/mod.ts";
+import { healthReport } from "./lib/program/health_report.ts";
 import {
-  type AudioHookServer,
-  FailureLimiter,
-  type HealthReport,
-  logDefects,
-  startServer,
-} from "./lib/server/mod.ts";
-import {
-  FileRecordingStore,
-  IndexKeyError,
-  type ObjectStorage,
-  type RebuildCounts,
-  RecordingLibrary,
-  type RecordingLibraryOptions,
-} from "./lib/storage/mod.ts";
-import { S3Client, S3PlaceError } from "./lib/storage/s3/mod.ts";
+  openStorage,
+  recordingsFolder,
+  recordingsPlace,
+  type Storage,
+} from "./lib/program/open_storage.ts";
+import { runReindex } from "./lib/program/reindex_command.ts";
+import { serverMetrics } from "./lib/program/server_metrics.ts";
+import { IndexKeyError } from "./lib/storage/mod.ts";
 
 const USAGE = `Usage: audiohook-server          starts the server
        audiohook-server demo     starts it on a free port, places a call, and ends
@@ -48,18 +42,12 @@ const COMMANDS: readonly string[] = ["demo", "reindex"];
 /** How long recordings may take to be written when the server stops. */
 const RECORDINGS_TIMEOUT_MS = 10_000;
 
-/** A disk that is busy with one thing for so long has stalled. */
-const STALLED_SECONDS = 5;
-/** How long rebuilding the index may take to stop. */
-const REINDEX_STOP_TIMEOUT_MS = 1_000;
-
 const log = getLogger(["audiohook", "main"]);
 
 /** A server, and all that has to be waited for when it stops. */
 interface Running {
   /** Where clients on this machine reach it. */
   readonly url: URL;
-  readonly library: RecordingLibrary;
   stop(): Promise<void>;
 }
 
@@ -76,7 +64,7 @@ async function main(args: readonly string[]): Promise<number> {
     const level = isQuiet ? "warning" : settings.logLevel;
     configureLogging({ level, format: settings.logFormat });
     logDefects();
-    if (command === "reindex") return await reindex(settings);
+    if (command === "reindex") return await runReindex(settings);
     return command === "demo" ? await demo(settings) : await serve(settings);
   } catch (error) {
     const isExpected = error instanceof SettingsError || error instanceof CredentialsError ||
@@ -93,32 +81,32 @@ async function serve(settings: Settings): Promise<number> {
   listenForStopSignals(onStopSignal);
   const { tlsFiles } = settings;
   const tls = tlsFiles && await loadTlsFiles(tlsFiles.certFile, tlsFiles.keyFile);
-  const recordingsDir = await makeRecordingsDir(settings);
+  const storage = await openStorage(settings);
   const { keys, created } = await loadKeys(settings);
-  const admin = await loadOrCreateAdminToken(settings.dataDir, settings.storage.adminToken);
+  const admin = await loadAdminToken(settings);
   // Not by the log: keys never are in it.
   const out = settings.logFormat === "pretty" ? Deno.stdout : Deno.stderr;
   const introduce = (url: URL) => {
     if (created !== undefined) print(out, introduction(settings, url, created));
-    if (admin.created) print(out, adminIntroduction(url, admin));
+    if (admin?.created) print(out, adminIntroduction(url, admin));
   };
   let running: Running;
   try {
-    running = await start(settings, recordingsDir, keys, { tls, adminToken: admin.token });
+    running = await start(settings, keys, storage, { tls, adminToken: admin?.token });
   } catch (error) {
     // The next start finds the credentials, and takes them for known.
     introduce(urlOf(settings.host, settings.port, settings));
     throw error;
   }
   introduce(running.url);
-  running.library.start();
+  storage?.library.start();
   const url = running.url.href;
   if (settings.storage.recordings === "off") {
     log.info("Listening for AudioHook on {url}; no call is recorded (RECORDINGS=off)", { url });
   } else {
-    log.info("Listening for AudioHook on {url}; recordings go to {folder}", {
+    log.info("Listening for AudioHook on {url}; recordings go to {place}", {
       url,
-      folder: recordingsDir,
+      place: recordingsPlace(settings),
     });
   }
   const signal = await stopSignal;
@@ -132,11 +120,12 @@ async function serve(settings: Settings): Promise<number> {
 async function demo(settings: Settings): Promise<number> {
   // Not loaded with the server: the client needs packages that the server does not.
   const { runDemo } = await import("./lib/client/demo.ts");
-  const recordingsDir = await makeRecordingsDir(settings);
-  const { keys } = await loadKeys(settings);
-  const [first] = keys;
-  if (first === undefined) throw new SettingsError(["Expected at least one key in AUDIOHOOK_KEYS"]);
-  const [apiKey, clientSecret] = first;
+  const { dataDir } = settings;
+  if (dataDir === undefined) {
+    throw new SettingsError([
+      "Cannot show a recording without a disk: expected DATA_DIR, a folder",
+    ]);
+  }
   const local: Settings = {
     ...settings,
     // There is nothing else to show.
@@ -146,103 +135,26 @@ async function demo(settings: Settings): Promise<number> {
     publicAuthority: undefined,
     tlsFiles: undefined,
   };
+  const storage = await openStorage(local);
+  const { keys } = await loadKeys(local);
+  const [first] = keys;
+  if (first === undefined) throw new SettingsError(["Expected at least one key in AUDIOHOOK_KEYS"]);
+  const [apiKey, clientSecret] = first;
   const controller = new AbortController();
   listenForStopSignals(() => controller.abort());
-  const running = await start(local, recordingsDir, keys);
+  const running = await start(local, keys, storage);
   try {
     const isSame = await runDemo({
       url: running.url,
       apiKey,
       clientSecret: Uint8Array.fromBase64(clientSecret),
-      recordingsDir,
+      recordingsDir: recordingsFolder(dataDir),
       wav: join(import.meta.dirname ?? ".", "tests", "testdata", "call.wav"),
       signal: controller.signal,
     });
     return isSame ? 0 : 1;
   } finally {
     await running.stop();
-  }
-}
-
-/** The folder for recordings; there is no use in a server that can't write any. */
-async function makeRecordingsDir({ dataDir }: Settings): Promise<string> {
-  const folder = join(dataDir, "recordings");
-  try {
-    await Deno.mkdir(folder, { recursive: true, mode: 0o750 });
-    await Deno.remove(await Deno.makeTempFile({ dir: folder }));
-  } catch (error) {
-    throw new SettingsError([
-      `Cannot use DATA_DIR: expected a folder that can be written, ` +
-      `got ${JSON.stringify(dataDir)} (${describeFailure(error)})`,
-    ]);
-  }
-  return folder;
-}
-
-/** Brings the index in line with the files. */
-async function reindex(settings: Settings): Promise<number> {
-  const recordingsDir = await makeRecordingsDir(settings);
-  const controller = new AbortController();
-  const { signal } = controller;
-  const tooLate = Promise.withResolvers<undefined>();
-  listenForStopSignals(() => {
-    controller.abort();
-    // A database that does not answer keeps nobody from stopping.
-    setTimeout(() => tooLate.resolve(undefined), REINDEX_STOP_TIMEOUT_MS);
-  });
-  const options = libraryOptions(settings, recordingsDir);
-  let counts: RebuildCounts | undefined;
-  try {
-    counts = await Promise.race([
-      RecordingLibrary.reindex(options, { signal }),
-      tooLate.promise,
-    ]);
-  } catch (error) {
-    if (error instanceof IndexKeyError) throw error;
-    if (!signal.aborted) {
-      const { kvUrl } = settings.storage;
-      print(
-        Deno.stderr,
-        `Cannot build the index anew (${
-          error instanceof Error ? error.message : String(error)
-        }): ` +
-          (kvUrl === undefined
-            ? "expected DATA_DIR to be readable and writable, with room on its disk"
-            : "expected a Deno KV at KV_URL, and its token in DENO_KV_ACCESS_TOKEN"),
-      );
-      return 1;
-    }
-  }
-  if (counts === undefined) {
-    print(Deno.stderr, "Stopped: the index is not complete. Start it again, or the server");
-    return 1;
-  }
-  const { recordings, written, removed, beingMade, unreadable } = counts;
-  print(
-    Deno.stdout,
-    `The index has ${recordings} recordings: ${written} entries written, ${removed} removed. ` +
-      `${beingMade} recordings have not ended; the metadata of ${unreadable} cannot be read.`,
-  );
-  return unreadable === 0 ? 0 : 1;
-}
-
-function libraryOptions(
-  { dataDir, storage }: Settings,
-  recordingsDir: string,
-): RecordingLibraryOptions {
-  const { kvUrl, indexPersonalData, minFreeBytes, retentionDays, objects } = storage;
-  const space = { minFreeBytes, retentionDays, objects: objects && objectStorage(objects) };
-  return { dataDir, recordingsDir, kvUrl, indexPersonalData, ...space };
-}
-
-function objectStorage(settings: ObjectStorageSettings): ObjectStorage {
-  const { endpoint, region, bucket, prefix, ...credentials } = settings;
-  try {
-    const client = new S3Client({ endpoint, region, bucket }, credentials);
-    return { client, prefix };
-  } catch (error) {
-    if (!(error instanceof S3PlaceError)) throw error;
-    throw new SettingsError([`Cannot use RECORDINGS with S3_ENDPOINT: ${error.message}`]);
   }
 }
 
@@ -256,21 +168,13 @@ interface ServedParts {
 /** Storage → apps → server. */
 async function start(
   settings: Settings,
-  recordingsDir: string,
   keys: ReadonlyMap<string, string>,
+  storage: Storage | undefined,
   { tls, adminToken }: ServedParts = {},
 ): Promise<Running> {
-  const { syncSeconds, recordings } = settings.storage;
   await using stack = new AsyncDisposableStack();
-  const library = stack.use(
-    await RecordingLibrary.open(libraryOptions(settings, recordingsDir)),
-  );
-  const store = stack.use(new FileRecordingStore(recordingsDir, { syncSeconds }));
-  const recorder = new Recorder(store, {
-    mayBegin: () => library.mayBegin,
-    onBegun: (recording) => library.begun(recording),
-    onEnded: (id, metadata) => library.ended(id, metadata),
-  });
+  if (storage !== undefined) stack.use(storage.library);
+  const recorder = storage && recorderOf(storage);
   const secrets = new Map(
     [...keys].map(([apiKey, secret]) => [apiKey, Uint8Array.fromBase64(secret)]),
   );
@@ -282,16 +186,18 @@ async function start(
       port: settings.port,
       path: settings.audiohookPath,
       keyring,
-      apps: recordings === "off" ? [] : [recorder],
-      routes: adminToken === undefined ? undefined : createApi({
-        archive: library.archive,
-        index: library.index,
-        adminToken,
-        failedTries: failedTries(settings),
-        remove: (id) => library.remove(id),
-        metrics: () => metricsOf(server, recorder, store, library),
-      }),
-      health: () => healthOf(recorder, store, library),
+      apps: recorder && settings.storage.recordings === "on" ? [recorder] : [],
+      routes: storage && recorder && adminToken !== undefined
+        ? createApi({
+          archive: storage.library.archive,
+          index: storage.library.index,
+          adminToken,
+          failedTries: failedTries(settings),
+          remove: (id) => storage.library.remove(id),
+          metrics: () => serverMetrics({ server, recorder, storage }),
+        })
+        : undefined,
+      health: () => healthReport(recorder?.status, storage?.library.problems),
       publicAuthority: settings.publicAuthority,
       tls,
       authFailureDelayMs: settings.authFailureDelayMs,
@@ -310,10 +216,9 @@ async function start(
   const parts = stack.move();
   return {
     url: urlOf(server.addr.hostname, server.addr.port, settings),
-    library,
     async stop() {
       await server.shutdown();
-      const finished = recorder.finished().then(() => true);
+      const finished = Promise.resolve(recorder?.finished()).then(() => true);
       if (!await withDeadline(finished, RECORDINGS_TIMEOUT_MS)) {
         log.error("Recordings were not written within {seconds} s: they stay as they are", {
           seconds: RECORDINGS_TIMEOUT_MS / 1000,
@@ -324,6 +229,14 @@ async function start(
   };
 }
 
+function recorderOf({ backend, library }: Storage): Recorder {
+  return new Recorder(backend.store, {
+    mayBegin: () => backend.mayBegin,
+    onBegun: (recording) => library.begun(recording),
+    onEnded: (id, metadata) => library.ended(id, metadata),
+  });
+}
+
 /** Wrong admin tokens of one address: as many as may be of other failures. */
 function failedTries({ maxAuthFailuresPerMinute }: Settings): FailedTries {
   const limiter = new FailureLimiter({ perMinute: maxAuthFailuresPerMinute });
@@ -332,53 +245,6 @@ function failedTries({ maxAuthFailuresPerMinute }: Settings): FailedTries {
       limiter.isExhausted(address, performance.now()) ? limiter.retryAfterSeconds : 0,
     fail: (address) => limiter.fail(address, performance.now()),
   };
-}
-
-function healthOf(
-  { status }: Recorder,
-  { status: { busySeconds } }: FileRecordingStore,
-  library: RecordingLibrary,
-): HealthReport {
-  const { failing, recordings, lastFailureCode = "see the log" } = status;
-  const problems = [
-    ...(failing === 0
-      ? []
-      : [`recordings cannot be written (${lastFailureCode}): ${failing} of ${recordings}`]),
-    ...(busySeconds < STALLED_SECONDS ? [] : ["the disk has stalled: recordings wait in memory"]),
-    ...library.problems,
-  ];
-  return { status: problems.length === 0 ? "ok" : "degraded", problems };
-}
-
-function metricsOf(
-  server: AudioHookServer,
-  { status }: Recorder,
-  { status: { busySeconds, unsyncedSeconds } }: FileRecordingStore,
-  library: RecordingLibrary,
-): Metric[] {
-  const gauge = (name: string, help: string, value: number | undefined): Metric => {
-    return { name: `audiohook_${name}`, help, type: "gauge", value };
-  };
-  const counter = (name: string, help: string, value: number): Metric => {
-    return { name: `audiohook_${name}_total`, help, type: "counter", value };
-  };
-  return [
-    gauge("sessions", "Sessions that have not ended.", server.connectionCount),
-    gauge("sockets", "WebSockets that are open.", server.socketCount),
-    gauge("recordings", "Recordings that are being made.", status.recordings),
-    gauge("recordings_failing", "Of these, those that cannot be written.", status.failing),
-    counter("recordings_given_up", "Recordings that were given up.", status.givenUp),
-    counter("calls_not_recorded", "Calls for which there was no room.", status.notRecorded),
-    gauge("disk_busy_seconds", "How long the disk has been busy with one thing.", busySeconds),
-    gauge(
-      "unsynced_seconds",
-      "Age of the oldest audio that a power cut would lose.",
-      unsyncedSeconds,
-    ),
-    gauge("disk_free_bytes", "Free bytes of the recordings' disk.", library.freeBytes),
-    gauge("uploads_waiting", "Recordings that wait to be uploaded.", library.waitingForUpload),
-    gauge("index_waiting", "Changes that wait for the index.", library.waitingForIndex),
-  ];
 }
 
 interface Keys {
@@ -394,13 +260,21 @@ interface Keys {
 
 /** The configured keys, or those that the first start made. */
 async function loadKeys({ audiohookKeys, dataDir }: Settings): Promise<Keys> {
-  if (audiohookKeys.size > 0) return { keys: audiohookKeys };
+  // Without a disk, there are some: they are asked for when the settings are read.
+  if (audiohookKeys.size > 0 || dataDir === undefined) return { keys: audiohookKeys };
   const { apiKey, clientSecret, created } = await loadOrCreateCredentials(dataDir);
   const path = join(dataDir, "credentials.json");
   return {
     keys: new Map([[apiKey, clientSecret]]),
     ...(created ? { created: { apiKey, clientSecret, path } } : {}),
   };
+}
+
+/** Who has it may use the API; `undefined` where nothing is recorded, and nothing can be kept. */
+async function loadAdminToken({ dataDir, storage }: Settings): Promise<AdminToken | undefined> {
+  const { adminToken: token } = storage;
+  if (dataDir !== undefined) return await loadOrCreateAdminToken(dataDir, token);
+  return token === undefined ? undefined : { token, path: undefined, created: false };
 }
 
 function print(to: typeof Deno.stdout | typeof Deno.stderr, text: string): void {

@@ -127,10 +127,13 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
 };
 
+/** Parts of main.ts: like that, they import everything, and are imported by it alone. */
+const PROGRAM = "lib/program/";
+
 /** Files of lib that are in no room. */
 const FACES = ["lib/mod.ts", "lib/std.d.ts"];
 
-const MAX_LINES = 450;
+const MAX_LINES = 400;
 
 /** Names that say nothing of what is in a file. */
 const NAMELESS = /(^|\/)(utils?|common|types?|helpers?|misc)\.ts$/;
@@ -140,6 +143,10 @@ function violations(edges: readonly Edge[], sources: readonly Source[]): string[
   const found: string[] = [];
   for (const { from, to } of edges) {
     if (to === "main.ts") found.push(`${from} imports main.ts`);
+    const isPart = to.startsWith(PROGRAM);
+    if (isPart && from !== "main.ts" && !from.startsWith(PROGRAM)) {
+      found.push(`${from} imports ${to}`);
+    }
     const name = roomOf(from);
     const room = name === undefined ? undefined : ROOMS[name];
     if (room === undefined) continue;
@@ -151,7 +158,9 @@ function violations(edges: readonly Edge[], sources: readonly Source[]): string[
     const name = roomOf(path);
     if (name === undefined && !FACES.includes(path)) found.push(`${path} is in no room`);
     const room = name === undefined ? undefined : ROOMS[name];
-    if (name !== undefined && room === undefined) found.push(`${path} is in an unknown room`);
+    if (name !== undefined && room === undefined && !path.startsWith(PROGRAM)) {
+      found.push(`${path} is in an unknown room`);
+    }
     const said = room?.mustNotSay?.exec(withoutComments(text));
     if (said) found.push(`${path} says ${said[0]}`);
     const lines = text.trimEnd().split("\n").length;

@@ -5,14 +5,11 @@
 import { assert, assertEquals, assertGreater, assertGreaterOrEqual } from "@std/assert";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { CallAudio } from "../lib/client/call_audio.ts";
-import { type CallOutcome, placeCall } from "../lib/client/place_call.ts";
-import type { AudioFormat } from "../lib/protocol/mod.ts";
 import { recordingMetadataSchema } from "../lib/storage/recording_metadata.ts";
-import { wavFile } from "./client/wav_files.ts";
 import { until } from "./helpers/deadline.ts";
 import { filesBelow, Program, TemporaryFolder } from "./helpers/program.ts";
-import { assertWav, noise } from "./helpers/wav_check.ts";
+import { type PlacedCall, placeRandomCall, randomNumbers } from "./helpers/placed_call.ts";
+import { assertWav } from "./helpers/wav_check.ts";
 import { API_KEY, NIL, SECRET } from "./helpers/wire_client.ts";
 import { snapshot } from "./storage/partial_recordings.ts";
 
@@ -24,82 +21,10 @@ const MAX_LOST_SAMPLES = 8_000;
 const START_MS = 1_000;
 const MIN_KILL_MS = 300;
 const MAX_KILL_MS = 3_500;
-/** Longer than any call goes on until the kill; some are shorter, and end by themselves. */
-const SECONDS = 6;
-const SHORT_SECONDS = 0.8;
-
 const ENV = {
   AUDIOHOOK_KEYS: JSON.stringify({ [API_KEY]: SECRET.toBase64() }),
   LOG_LEVEL: "debug",
 };
-
-/** Numbers from 0 to 1 that a seed determines. */
-function randomNumbers(seed: number): () => number {
-  let state = Math.imul(seed, 2_654_435_761) >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
-/** A call that was placed. */
-interface PlacedCall {
-  readonly id: string;
-  readonly conversationId: string;
-  readonly format: AudioFormat;
-  readonly channels: 1 | 2;
-  /** All of what it says. */
-  readonly data: Uint8Array;
-  /** How much of it was sent, in samples. */
-  sentSamples: number;
-  isOpened: boolean;
-  readonly outcome: Promise<CallOutcome>;
-}
-
-function place(url: URL, seed: number, signal: AbortSignal): PlacedCall {
-  const random = randomNumbers(seed);
-  const format = random() < 0.75 ? "PCMU" : "L16";
-  const channels = random() < 0.75 ? 2 : 1;
-  const samples = (random() < 0.2 ? SHORT_SECONDS : SECONDS) * 8000;
-  const data = noise(samples * channels * (format === "PCMU" ? 1 : 2), seed);
-  const audio = CallAudio.fromWav(wavFile(format, channels, data));
-  const [id, organizationId, conversationId] = [0, 1, 2].map(() => crypto.randomUUID()) as [
-    string,
-    string,
-    string,
-  ];
-  const call: PlacedCall = {
-    ...{ id, conversationId, format, channels, data },
-    sentSamples: 0,
-    isOpened: false,
-    outcome: placeCall({
-      request: {
-        url,
-        organizationId,
-        sessionId: id,
-        correlationId: crypto.randomUUID(),
-        apiKey: API_KEY,
-        clientSecret: SECRET,
-      },
-      audio,
-      open: {
-        organizationId,
-        conversationId,
-        participant: { id: crypto.randomUUID(), ani: "", aniName: "", dnis: "" },
-        media: audio.offers(format),
-      },
-      speed: 1,
-      // Frames of 25 ms or more, which are no part of a second: one is sent when it begins.
-      frameSamples: 201 + Math.floor(random() * 200),
-      signal,
-      onEvent: ({ type }) => {
-        if (type === "opened") call.isOpened = true;
-      },
-      onProgress: (samples) => call.sentSamples = samples,
-    }),
-  };
-  return call;
-}
 
 /** Whether all recordings have ended; files without a byte are none. */
 async function haveEnded(folder: string): Promise<boolean> {
@@ -166,7 +91,8 @@ Deno.test(`main: killed at any moment, it loses no more than a second of any cal
     const calls: PlacedCall[] = [];
     const placing = Array.from({ length: CALLS }, async (_, index) => {
       await delay(random() * START_MS);
-      calls.push(place(url, seed + round * CALLS + index + 1, controller.signal));
+      const callSeed = seed + round * CALLS + index + 1;
+      calls.push(placeRandomCall(url, callSeed, controller.signal));
     });
     await delay(MIN_KILL_MS + random() * (MAX_KILL_MS - MIN_KILL_MS));
     const sent = new Map(calls.map((call) => [call, call.sentSamples]));

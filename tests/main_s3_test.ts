@@ -1,8 +1,8 @@
 /**
  * Recordings in object storage, by the program as a whole: with the object server killed and started
- * again while calls end, and with the program killed while it uploads.
+ * again while calls run and end, and with the program killed while it records and uploads.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertGreaterOrEqual } from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
 import {
   assertSameBytes,
@@ -12,13 +12,19 @@ import {
   TemporaryFolder,
   wavChunks,
 } from "./helpers/program.ts";
-import { noise } from "./helpers/wav_check.ts";
+import { type PlacedCall, placeRandomCall } from "./helpers/placed_call.ts";
+import { assertWav, noise } from "./helpers/wav_check.ts";
 import { API_KEY, EXTERNAL, SECRET, WireClient } from "./helpers/wire_client.ts";
 import { BUCKET, CREDENTIALS, ObjectServer } from "./storage/s3/object_server.ts";
 
 const TOKEN = "a-token-of-at-least-32-characters";
 const CALLS_A_ROUND = 8;
 const ROUNDS = 4;
+/** In real time, until the program is killed. */
+const RUNNING_CALLS_A_ROUND = 5;
+const RUNNING_MS = 2_000;
+/** How much of a call may be lost, in samples: a second. */
+const MAX_LOST_SAMPLES = 8_000;
 
 function envOf(objects: ObjectServer, more: Record<string, string> = {}): Record<string, string> {
   return {
@@ -51,10 +57,9 @@ async function placeCall(server: Program, sent: Map<string, Uint8Array>): Promis
   sent.set(client.id, audio);
 }
 
-/** The marks of recordings that were uploaded, and verified. */
-async function uploaded(folder: TemporaryFolder): Promise<string[]> {
-  const files = await filesBelow(folder.join("data", "recordings"));
-  return files.filter((path) => path.endsWith(".s3"));
+/** Files of recordings that are on the disk. */
+async function filesOnDisk(folder: TemporaryFolder): Promise<string[]> {
+  return await filesBelow(folder.join("data", "recordings"));
 }
 
 async function everyRecording(server: Program): Promise<Map<string, string>> {
@@ -66,23 +71,34 @@ async function everyRecording(server: Program): Promise<Map<string, string>> {
 Deno.test("main: no recording is lost while the object server or the program is killed, again and again", async () => {
   await using folder = await TemporaryFolder.make();
   await using objects = await ObjectServer.start();
-  const env = envOf(objects);
+  const env = envOf(objects, { S3_KEEP_LOCAL: "off" });
   const sent = new Map<string, Uint8Array>();
+  const running = new Map<PlacedCall, number>();
   for (let round = 0; round < ROUNDS; round++) {
     await using server = Program.server(folder.path, env);
-    await server.url();
+    const url = await server.url();
+    const controller = new AbortController();
+    const calls = Array.from(
+      { length: RUNNING_CALLS_A_ROUND },
+      (_, index) => placeRandomCall(url, round * RUNNING_CALLS_A_ROUND + index, controller.signal),
+    );
     if (round % 2 === 0) await objects.kill();
     await Promise.all(Array.from({ length: CALLS_A_ROUND }, () => placeCall(server, sent)));
+    await delay(RUNNING_MS);
     if (round % 2 === 0) await objects.restart();
     // In the middle of uploads, as it comes.
     await delay(100 * round);
+    for (const call of calls) running.set(call, call.sentSamples);
     server.kill("SIGKILL");
     await server.ended();
+    controller.abort();
+    await Promise.all(calls.map(({ outcome }) => outcome));
   }
   await using last = Program.server(folder.path, env);
   await eventually(
-    async () => (await uploaded(folder)).length === sent.size || undefined,
-    "all uploaded",
+    async () => (await filesOnDisk(folder)).length === 0 || undefined,
+    "all uploaded, and removed from the disk",
+    60_000,
   );
   await last.stop();
   // The disk is lost, and with it the index.
@@ -90,7 +106,7 @@ Deno.test("main: no recording is lost while the object server or the program is 
   await using server = Program.server(folder.path, env);
   const ids = await eventually(async () => {
     const found = await everyRecording(server);
-    return found.size === sent.size ? found : undefined;
+    return found.size === sent.size + running.size ? found : undefined;
   }, "all in the index");
   for (const [sessionId, audio] of sent) {
     const response = await ask(server, `/api/recordings/${ids.get(sessionId)}/audio`);
@@ -98,6 +114,19 @@ Deno.test("main: no recording is lost while the object server or the program is 
     const wav = await response.bytes();
     assertSameBytes(wavChunks(wav).get("data") ?? new Uint8Array(), audio, sessionId);
   }
+  let recovered = 0;
+  for (const [call, sentSamples] of running) {
+    const id = ids.get(call.id);
+    const metadata = await (await ask(server, `/api/recordings/${id}`)).json();
+    const { recordedSamples } = metadata;
+    const { format, channels, data } = call;
+    const frameBytes = channels * (format === "PCMU" ? 1 : 2);
+    const wav = await (await ask(server, `/api/recordings/${id}/audio`)).bytes();
+    assertWav(wav, { format, channels, data: data.subarray(0, recordedSamples * frameBytes) });
+    assertGreaterOrEqual(recordedSamples, sentSamples - MAX_LOST_SAMPLES, call.id);
+    if (metadata.recovered) recovered++;
+  }
+  assertGreater(recovered, ROUNDS);
   const [id = ""] = ids.values();
   const removed = await ask(server, `/api/recordings/${id}`, { method: "DELETE" });
   assertEquals([removed.status, await removed.text()], [204, ""]);

@@ -24,6 +24,8 @@ import {
 
 /** What the package `ws` asks the environment for when it is loaded. */
 const READ_BY_PACKAGES = ["WS_NO_BUFFER_UTIL", "WS_NO_UTF_8_VALIDATE"];
+/** What says that the program runs on Deno Deploy. */
+const HOST_VARIABLES = ["DENO_DEPLOYMENT_ID"];
 /** What Deno asks it for when a KV is opened that has an address. */
 const READ_BY_DENO = ["DENO_KV_ACCESS_TOKEN"];
 
@@ -84,7 +86,7 @@ Deno.test("tasks: start and compile have the same permissions, and the same scri
 Deno.test("tasks: the environment that they may read is the settings, and what packages ask for", () => {
   for (const name of PROGRAMS) {
     const readByDeno = SERVERS.includes(name) ? READ_BY_DENO : [];
-    const names = [...SETTING_NAMES, ...READ_BY_PACKAGES, ...readByDeno];
+    const names = [...SETTING_NAMES, ...READ_BY_PACKAGES, ...HOST_VARIABLES, ...readByDeno];
     assertEquals(flagValue(name, "--allow-env").split(","), names, name);
   }
 });

@@ -94,7 +94,7 @@ async function readKey(
     return { apiKey: key, clientSecret: decodeSecret(secret) };
   }
   const known = new Map(settings.audiohookKeys);
-  if (known.size === 0) {
+  if (known.size === 0 && settings.dataDir !== undefined) {
     const made = await readCredentials(settings.dataDir);
     if (made !== undefined) known.set(made.apiKey, made.clientSecret);
   }

@@ -40,7 +40,15 @@ export async function loadSettings({
   return parseSettings((name) => variables(name) || fromFile[name], {
     readTextFile: (path) => decode(Deno.readFileSync(path)),
     stdoutIsTerminal,
+    isDenoDeploy: isOnDenoDeploy(variables),
   });
+}
+
+/** Whether the program runs on Deno Deploy, which says so by a variable. */
+export function isOnDenoDeploy(
+  variables: (name: string) => string | undefined = (name) => Deno.env.get(name),
+): boolean {
+  return Boolean(variables("DENO_DEPLOYMENT_ID"));
 }
 
 async function readEnvFile(path: string): Promise<NodeJS.Dict<string>> {

@@ -64,7 +64,12 @@ export interface Surroundings {
   readonly readTextFile: (path: string) => string;
   /** Whether standard output is a terminal. Decides the default of `LOG_FORMAT`. */
   readonly stdoutIsTerminal: boolean;
+  /** Whether this is Deno Deploy. Decides the defaults of `DATA_DIR` and `HOST`. */
+  readonly isDenoDeploy?: boolean;
 }
+
+/** Value of `DATA_DIR` where no disk lasts. */
+const NO_DATA_DIR = "none";
 
 const settingsSchema = z.object(
   {
@@ -120,8 +125,8 @@ const settingsSchema = z.object(
   tlsFiles: values.TLS_CERT_FILE !== undefined && values.TLS_KEY_FILE !== undefined
     ? { certFile: values.TLS_CERT_FILE, keyFile: values.TLS_KEY_FILE }
     : undefined,
-  /** Folder for everything that is kept. */
-  dataDir: values.DATA_DIR,
+  /** Folder for everything that is kept; undefined: no disk lasts. */
+  dataDir: values.DATA_DIR === NO_DATA_DIR ? undefined : values.DATA_DIR,
   /** Lowest level that is logged. */
   logLevel: values.LOG_LEVEL,
   /** Form of the log lines. */
@@ -153,7 +158,7 @@ export type Settings = Readonly<z.output<typeof settingsSchema>>;
  */
 export function parseSettings(
   variables: (name: string) => string | undefined,
-  { readTextFile, stdoutIsTerminal }: Surroundings,
+  { readTextFile, stdoutIsTerminal, isDenoDeploy = false }: Surroundings,
 ): Settings {
   const values: Partial<Record<SettingName, string>> = {};
   for (const name of SETTING_NAMES) {
@@ -161,6 +166,11 @@ export function parseSettings(
     if (value !== undefined && value !== "") values[name] = value;
   }
   values.LOG_FORMAT ??= stdoutIsTerminal ? "pretty" : "json";
+  if (isDenoDeploy) {
+    values.DATA_DIR ??= NO_DATA_DIR;
+    // Its proxy is in front of it.
+    values.HOST ??= "0.0.0.0";
+  }
 
   const problems: string[] = [];
   let keysName = "AUDIOHOOK_KEYS";
@@ -204,6 +214,8 @@ export function parseSettings(
     }
   }
 
+  if (values.DATA_DIR === NO_DATA_DIR) problems.push(...problemsWithoutDisk(values));
+
   const parsed = settingsSchema.safeParse(values);
   for (const { path, message } of parsed.error?.issues ?? []) {
     const name = SETTING_NAMES.find((name) => name === path[0]);
@@ -217,6 +229,23 @@ export function parseSettings(
   }
   if (!parsed.success || problems.length > 0) throw new SettingsError(problems);
   return parsed.data;
+}
+
+/** Without a lasting disk, what a server otherwise makes or keeps has to be given. */
+function problemsWithoutDisk(values: Partial<Record<SettingName, string>>): string[] {
+  const { RECORDINGS: recordings = "files", AUDIOHOOK_KEYS: keys, ADMIN_TOKEN: token } = values;
+  const problems: string[] = [];
+  const reason = `DATA_DIR is ${NO_DATA_DIR}, so that nothing can be kept on a disk`;
+  if (recordings === "files") {
+    problems.push(
+      `Cannot use RECORDINGS "files": expected s3://bucket/prefix, or off (${reason})`,
+    );
+  }
+  if (keys === undefined) problems.push(`Cannot do without AUDIOHOOK_KEYS (${reason})`);
+  if (recordings !== "off" && token === undefined) {
+    problems.push(`Cannot do without ADMIN_TOKEN (${reason})`);
+  }
+  return problems;
 }
 
 function expected(what: string): { error: string } {

@@ -15,6 +15,7 @@ export const STORAGE_NAMES = [
   "S3_REGION",
   "S3_ACCESS_KEY_ID",
   "S3_SECRET_ACCESS_KEY",
+  "S3_KEEP_LOCAL",
   "SYNC_SECONDS",
   "MIN_FREE_MB",
   "RETENTION_DAYS",
@@ -60,7 +61,8 @@ export const STORAGE_SCHEMAS = {
   }).optional(),
   S3_ACCESS_KEY_ID: secretSchema.optional(),
   S3_SECRET_ACCESS_KEY: secretSchema.optional(),
-  SYNC_SECONDS: wholeNumber(0, 3_600).prefault("5"),
+  S3_KEEP_LOCAL: onOrOff.prefault("on"),
+  SYNC_SECONDS: wholeNumber(0, 3_600).prefault("10"),
   MIN_FREE_MB: wholeNumber(0, 1_000_000_000).prefault("500"),
   RETENTION_DAYS: wholeNumber(0, 36_500).prefault("0"),
   KV_URL: z.url({ protocol: /^https?$/, error: "expected an https: or http: address of a Deno KV" })
@@ -88,8 +90,13 @@ export interface ObjectStorageSettings {
 export interface StorageSettings {
   /** Whether calls are recorded, to files; those may then be uploaded. */
   readonly recordings: "on" | "off";
-  /** Where recordings are uploaded when they have ended; undefined: nowhere. */
+  /**
+   * Where recordings are uploaded: when they have ended, or while they are made where no disk lasts;
+   * undefined: nowhere.
+   */
   readonly objects: ObjectStorageSettings | undefined;
+  /** Whether uploaded recordings stay on the disk. */
+  readonly keepsUploaded: boolean;
   /** How often the disk is made to keep what was written, in seconds; 0 = never. */
   readonly syncSeconds: number;
   /** With less free, no new call is recorded; bytes. */
@@ -109,6 +116,7 @@ export function storageSettings(values: StorageValues): StorageSettings {
   return {
     recordings: values.RECORDINGS.kind === "off" ? "off" : "on",
     objects: objectStorage(values),
+    keepsUploaded: values.S3_KEEP_LOCAL === "on",
     syncSeconds: values.SYNC_SECONDS,
     minFreeBytes: values.MIN_FREE_MB * 1_000_000,
     retentionDays: values.RETENTION_DAYS,

@@ -11,7 +11,7 @@ import type { RecordingEnding, RecordingFiles, RecordingStore } from "./recordin
 import { RecordingThread } from "./recording_thread.ts";
 
 /** What may wait for a sync, in seconds, unless something else is asked for. */
-const SYNC_SECONDS = 5;
+const SYNC_SECONDS = 10;
 
 /** So many recordings write less often than the thread gathers: they need not wait for each other. */
 const FEW_RECORDINGS = 20;
@@ -20,7 +20,7 @@ const FEW_RECORDINGS = 20;
 export interface FileRecordingStoreOptions {
   /**
    * What is written is synced (`fdatasync`) within so many seconds, so that a power failure costs
-   * no more than that; 5 by default. 0 syncs a recording at its end only. If the disk takes longer,
+   * no more than that; 10 by default. 0 syncs a recording at its end only. If the disk takes longer,
    * it happens less often: {@link FileStoreStatus.unsyncedSeconds} tells.
    */
   readonly syncSeconds?: number;

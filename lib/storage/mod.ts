@@ -2,6 +2,7 @@
 export * from "./answering_kv.ts";
 export { type AuditLine, auditLineSchema, type AuditLog, type PendingChange } from "./audit_log.ts";
 export * from "./background_index.ts";
+export * from "./disk_backend.ts";
 export type { DiskReserveOptions } from "./disk_reserve.ts";
 export * from "./file_audit_log.ts";
 export * from "./file_recording_archive.ts";
@@ -13,6 +14,7 @@ export * from "./kv_recording_index.ts";
 export * from "./open_recording_index.ts";
 export * from "./rebuild_index.ts";
 export * from "./recording_archive.ts";
+export * from "./recording_backend.ts";
 export * from "./recording_id.ts";
 export * from "./recording_index.ts";
 export * from "./recording_library.ts";

@@ -7,15 +7,18 @@ import { createApi } from "../../lib/api/mod.ts";
 import { configureLogging } from "../../lib/config/logging.ts";
 import { Keyring } from "../../lib/protocol/keyring.ts";
 import { startServer } from "../../lib/server/mod.ts";
-import { RecordingLibrary } from "../../lib/storage/mod.ts";
+import { DiskBackend, loadOrCreateIndexKey, RecordingLibrary } from "../../lib/storage/mod.ts";
 import { ADMIN_TOKEN } from "../helpers/api_server.ts";
 import { API_KEY, SECRET } from "../helpers/wire_client.ts";
 
 const [dataDir = "", limits = "{}"] = Deno.args;
 configureLogging({ level: "info", format: "json" });
-const library = await RecordingLibrary.open({
-  dataDir,
-  recordingsDir: join(dataDir, "recordings"),
+const library = new RecordingLibrary({
+  backend: new DiskBackend({ dataDir, recordingsDir: join(dataDir, "recordings") }),
+  index: {
+    place: { kind: "file", path: join(dataDir, "index.kv") },
+    key: await loadOrCreateIndexKey(dataDir),
+  },
 });
 library.start();
 const server = startServer({

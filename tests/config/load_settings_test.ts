@@ -112,7 +112,7 @@ Deno.test("load settings: the real environment and working folder, with permissi
         "--no-prompt",
         "--no-lock",
         `--config=${config.pathname}`,
-        `--allow-env=${SETTING_NAMES.join(",")}`,
+        `--allow-env=${[...SETTING_NAMES, "DENO_DEPLOYMENT_ID"].join(",")}`,
         "--allow-read=.env",
         path("main.ts"),
       ],

@@ -22,7 +22,8 @@ Deno.test("settings: every default, when no variable is set", () => {
     storage: {
       recordings: "on",
       objects: undefined,
-      syncSeconds: 5,
+      keepsUploaded: true,
+      syncSeconds: 10,
       minFreeBytes: 500_000_000,
       retentionDays: 0,
       kvUrl: undefined,
@@ -83,6 +84,7 @@ Deno.test("settings: every variable that is set is used", () => {
       S3_REGION: "auto",
       S3_ACCESS_KEY_ID: "key",
       S3_SECRET_ACCESS_KEY: "secret",
+      S3_KEEP_LOCAL: "off",
       SYNC_SECONDS: "0",
       MIN_FREE_MB: "2",
       RETENTION_DAYS: "90",
@@ -119,6 +121,7 @@ Deno.test("settings: every variable that is set is used", () => {
       storage: {
         recordings: "off",
         objects: undefined,
+        keepsUploaded: false,
         syncSeconds: 0,
         minFreeBytes: 2_000_000,
         retentionDays: 90,

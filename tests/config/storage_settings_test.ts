@@ -24,6 +24,7 @@ const REFUSED: readonly (readonly [name: SettingName, values: readonly string[],
       ["index.kv", "file:///index.kv"],
       "expected an https: or http: address of a Deno KV",
     ],
+    ["S3_KEEP_LOCAL", ["no", "false", "OFF"], "expected on or off"],
     ["INDEX_PERSONAL_DATA", ["true", "1", "ON"], "expected on or off"],
   ];
 
@@ -50,7 +51,8 @@ Deno.test("settings: by default, calls are recorded to files, and kept", () => {
   assertEquals(parse({}).storage, {
     recordings: "on",
     objects: undefined,
-    syncSeconds: 5,
+    keepsUploaded: true,
+    syncSeconds: 10,
     minFreeBytes: 500_000_000,
     retentionDays: 0,
     kvUrl: undefined,
@@ -82,4 +84,35 @@ Deno.test("settings: recordings go to object storage, with its keys", () => {
     problem,
     "Cannot parse S3_SECRET_ACCESS_KEY: expected printable ASCII characters, without spaces",
   );
+});
+
+const ENOUGH_WITHOUT_DISK = {
+  DATA_DIR: "none",
+  AUDIOHOOK_KEYS: '{"key":"c2VjcmV0"}',
+  ADMIN_TOKEN: "a-token-of-32-characters-at-least",
+  RECORDINGS: "s3://calls",
+  S3_ACCESS_KEY_ID: "key",
+  S3_SECRET_ACCESS_KEY: "secret",
+};
+
+Deno.test("settings: without a lasting disk, what would be made and kept there has to be given", () => {
+  const reason = "(DATA_DIR is none, so that nothing can be kept on a disk)";
+  assertEquals(problemsOf({ DATA_DIR: "none" }), [
+    `Cannot use RECORDINGS "files": expected s3://bucket/prefix, or off ${reason}`,
+    `Cannot do without AUDIOHOOK_KEYS ${reason}`,
+    `Cannot do without ADMIN_TOKEN ${reason}`,
+  ]);
+  const { dataDir, storage } = parse(ENOUGH_WITHOUT_DISK);
+  assertEquals([dataDir, storage.objects?.bucket], [undefined, "calls"]);
+  const { AUDIOHOOK_KEYS } = ENOUGH_WITHOUT_DISK;
+  assertEquals(parse({ DATA_DIR: "none", RECORDINGS: "off", AUDIOHOOK_KEYS }).dataDir, undefined);
+});
+
+Deno.test("settings: on Deno Deploy, no disk lasts, and its proxy reaches the server", () => {
+  const onDeploy = { isDenoDeploy: true };
+  const { DATA_DIR: _, ...rest } = ENOUGH_WITHOUT_DISK;
+  const { dataDir, host } = parse(rest, onDeploy);
+  assertEquals([dataDir, host], [undefined, "0.0.0.0"]);
+  const set = parse({ DATA_DIR: "/data", HOST: "::1" }, onDeploy);
+  assertEquals([set.dataDir, set.host], ["/data", "::1"]);
 });

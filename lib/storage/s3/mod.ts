@@ -1,5 +1,7 @@
 /** Recordings in object storage that speaks the S3 API. */
+export { BucketBackend } from "./bucket_backend.ts";
 export { CombinedArchive } from "./combined_archive.ts";
+export type { ObjectStorage } from "./object_storage.ts";
 export { type S3Place, S3PlaceError } from "./s3_address.ts";
 export { S3AuditLog, type S3AuditLogOptions } from "./s3_audit_log.ts";
 export { S3Client } from "./s3_client.ts";

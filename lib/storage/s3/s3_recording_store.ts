@@ -7,16 +7,22 @@
  * neighbours.
  */
 import { isRecordingName, recordingId, type RecordingPlace } from "../recording_id.ts";
+import type { RecordingMetadata } from "../recording_metadata.ts";
 import type { RecordingFiles, RecordingStore } from "../recording_store.ts";
 import { RecordingKeys } from "./recording_keys.ts";
 import { type RecoveredSegments, recoverSegments } from "./recover_segments.ts";
 import type { S3Client } from "./s3_client.ts";
 import { S3Error } from "./s3_error.ts";
+import { S3RecordingArchive } from "./s3_recording_archive.ts";
 import { S3RecordingFiles } from "./s3_recording_files.ts";
 import { ByteBudget } from "./segment_stream.ts";
 
 /** A session that a client tries again may keep its id; more than this is no retry. */
 const MAX_NUMBERED = 10;
+
+/** Of a recording of which nothing came for so long, the instance is gone. */
+const STALE_MS = 60_000;
+const KEPT_MS = 12 * 3_600_000;
 
 /** How a {@link S3RecordingStore} works. */
 export interface S3RecordingStoreOptions {
@@ -29,8 +35,28 @@ export interface S3RecordingStoreOptions {
   readonly maxWaitingBytes?: number;
   /** How many bytes of all recordings; 128 MiB by default. */
   readonly maxWaitingBytesOfAll?: number;
-  /** How often a recording of which nothing comes says that it is still made; 30 seconds. */
+  /** How often a recording of which nothing comes says that it is still made; 15 seconds. */
   readonly signOfLifeMs?: number;
+}
+
+/** What {@link S3RecordingStore.recoverSegments} takes for left, and whom it tells. */
+export interface SegmentRecoveryOptions {
+  /**
+   * How old the last sign of life has to be, in milliseconds; a minute by default. It must be
+   * several times `signOfLifeMs` of all instances.
+   */
+  readonly staleMs?: number;
+  /**
+   * How long parts stay of a recording that was completed, in milliseconds; half a day by default:
+   * perhaps the instance is not gone, and goes on when it reaches the storage again.
+   */
+  readonly keptMs?: number;
+  /** Days that are looked through; all by default, which takes as long as there are objects. */
+  readonly days?: readonly string[] | undefined;
+  /** Called for each recording that was completed. */
+  readonly onRecovered?: (id: string, metadata: RecordingMetadata) => void;
+  /** Stops between two recordings. */
+  readonly signal?: AbortSignal;
 }
 
 /** Recordings in a bucket. */
@@ -40,6 +66,8 @@ export class S3RecordingStore implements RecordingStore {
   readonly #budget: ByteBudget;
   /** Recordings that are being made here. */
   readonly #own = new Set<string>();
+  /** Of other instances, what cannot be completed, which the log says once. */
+  readonly #impossible = new Set<string>();
 
   /** @throws {S3PlaceError} If the prefix can be none. */
   constructor(options: S3RecordingStoreOptions) {
@@ -48,7 +76,7 @@ export class S3RecordingStore implements RecordingStore {
       segmentMs: 10_000,
       maxWaitingBytes: 4 * 1024 * 1024,
       maxWaitingBytesOfAll: 128 * 1024 * 1024,
-      signOfLifeMs: 30_000,
+      signOfLifeMs: 15_000,
       ...options,
     };
     this.#keys = new RecordingKeys(this.#options.prefix);
@@ -99,14 +127,21 @@ export class S3RecordingStore implements RecordingStore {
    * Completes the recordings that a killed instance left: those whose last segment, or sign of life,
    * is old.
    *
-   * @param staleMs How old; 2 minutes by default. It must be several times `signOfLifeMs` of all
-   * instances.
    * @throws {S3Error} If storage fails. It may be called again.
    */
-  async recoverSegments(staleMs = 120_000): Promise<RecoveredSegments> {
-    const { client } = this.#options;
-    const isOwn = (place: RecordingPlace) => this.#own.has(recordingId(place));
-    return await recoverSegments({ client, keys: this.#keys, staleMs, isOwn });
+  async recoverSegments(recovery: SegmentRecoveryOptions = {}): Promise<RecoveredSegments> {
+    const { client, prefix } = this.#options;
+    const { staleMs = STALE_MS, keptMs = KEPT_MS, days, onRecovered, signal } = recovery;
+    const result = await recoverSegments({
+      ...{ client, keys: this.#keys, staleMs, keptMs, days, onRecovered, signal },
+      archive: new S3RecordingArchive(client, prefix),
+      isExempt: (place) => {
+        const id = recordingId(place);
+        return this.#own.has(id) || this.#impossible.has(id);
+      },
+    });
+    for (const id of result.impossible) this.#impossible.add(id);
+    return result;
   }
 
   /** Whether there is anything of a recording. Unless there is not, its name is given back. */

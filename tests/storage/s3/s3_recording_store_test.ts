@@ -3,6 +3,7 @@
  * call runs; and what a killed instance leaves.
  */
 import { assert, assertEquals, assertExists, assertGreater, assertLess } from "@std/assert";
+import { setTimeout as delay } from "node:timers/promises";
 import { createWavHeader } from "../../../lib/audio/mod.ts";
 import {
   type RecordedCall,
@@ -233,7 +234,10 @@ Deno.test("S3RecordingStore: what a killed instance left is completed, once it i
   const store = storeOf(client);
   const id = `${DAY}.${SESSION}`;
   assertEquals(await store.recoverSegments(), { recovered: [], impossible: [] }, "not yet old");
-  assertEquals(await store.recoverSegments(-60_000), { recovered: [id], impossible: [] });
+  assertEquals(await store.recoverSegments({ staleMs: -60_000 }), {
+    recovered: [id],
+    impossible: [],
+  });
 
   const archive = new S3RecordingArchive(client, "calls");
   const metadata = await archive.metadata(id);
@@ -249,9 +253,11 @@ Deno.test("S3RecordingStore: what a killed instance left is completed, once it i
   });
   assertGreater(recordedSamples, 1 * MIB);
   assertSameBytes(messages ?? noise(0), FIRST_LINE);
+  // Nothing is done twice; and when it is old enough, nothing is left to do.
+  const nothing = { recovered: [], impossible: [] };
+  assertEquals(await store.recoverSegments({ staleMs: -60_000 }), nothing);
+  assertEquals(await store.recoverSegments({ staleMs: -60_000, keptMs: -60_000 }), nothing);
   assertEquals(await Array.fromAsync(client.list(`calls/${DAY}/${SESSION}.part/`)), []);
-  // Nothing is left to do, and nothing is done twice.
-  assertEquals(await store.recoverSegments(-60_000), { recovered: [], impossible: [] });
 });
 
 Deno.test("S3RecordingStore: what is being made is not completed, nor what another one completes", async () => {
@@ -261,15 +267,43 @@ Deno.test("S3RecordingStore: what is being made is not completed, nor what anoth
   const files = await make(store);
   await write(files, noise(10_000));
   await files.flush();
-  assertEquals((await store.recoverSegments(-60_000)).recovered, []);
+  assertEquals((await store.recoverSegments({ staleMs: -60_000 })).recovered, []);
   // Two instances at the same moment: one of them may find what the other one is just doing.
   const others = [storeOf(clientOf(server)), storeOf(clientOf(server))];
-  await Promise.allSettled(others.map((other) => other.recoverSegments(-60_000)));
-  await storeOf(client).recoverSegments(-60_000);
+  await Promise.allSettled(others.map((other) => other.recoverSegments({ staleMs: -60_000 })));
+  await storeOf(client).recoverSegments({ staleMs: -60_000, keptMs: -60_000 });
   assertEquals(await Array.fromAsync(client.list(`calls/${DAY}/${SESSION}.part/`)), []);
   const { audio } = await stored(client, files.location);
   assertWav(audio && new Uint8Array(audio), { format: "PCMU", channels: 2, data: noise(10_000) });
   await files.close();
+});
+
+Deno.test("S3RecordingStore: one that was taken for gone, and goes on, loses nothing", async () => {
+  await using server = await ObjectServer.start();
+  const client = clientOf(server);
+  const files = await make(storeOf(client));
+  const samples = async () => {
+    const metadata = await new S3RecordingArchive(client, "calls").metadata(files.id);
+    return [metadata?.recovered, metadata?.recordedSamples];
+  };
+  await write(files, noise(10_000));
+  await files.flush();
+  const other = storeOf(client);
+  assertEquals((await other.recoverSegments({ staleMs: -60_000 })).recovered, [files.id]);
+  assertEquals(await samples(), [true, 5_000]);
+  // It has stored more, when it is found the second time. Times are told to the second there.
+  await delay(1_100);
+  await write(files, noise(30_000));
+  await files.flush();
+  assertEquals((await other.recoverSegments({ staleMs: -60_000 })).recovered, [files.id]);
+  assertEquals(await samples(), [true, 15_000]);
+  assertEquals((await other.recoverSegments({ staleMs: -60_000 })).recovered, []);
+  // This one is not.
+  await files.finish(endingOf(noise(30_000)));
+  await files.close();
+  const { audio } = await stored(client, files.location);
+  assertWav(audio && new Uint8Array(audio), { format: "PCMU", channels: 2, data: noise(30_000) });
+  assertEquals((await other.recoverSegments({ staleMs: -60_000 })).recovered, []);
 });
 
 Deno.test("S3RecordingStore: a recording of which nothing comes says that it is still made", async () => {
@@ -294,8 +328,9 @@ Deno.test("S3RecordingStore: an end that was broken off before segments were rem
   await files.close();
   await client.put(`calls/${DAY}/${SESSION}.part/audio-0000000000000`, bytes("left"));
   const before = await stored(client, files.location);
-  const { recovered } = await storeOf(client).recoverSegments(-60_000);
+  const { recovered } = await storeOf(client).recoverSegments({ staleMs: -60_000 });
   assertEquals(recovered, []);
+  await storeOf(client).recoverSegments({ staleMs: -60_000, keptMs: -60_000 });
   assertEquals(await stored(client, files.location), { ...before, unfinishedAudio: undefined });
 });
 
@@ -306,7 +341,7 @@ Deno.test("S3RecordingStore: segments with a hole, and of nothing", async () => 
   await client.put(`${base}audio-0000000000000`, noise(1000));
   await client.put(`${base}audio-0000000002000`, noise(1000));
   await client.put(`calls/${DAY}/${SESSION}.2.part/begin`, bytes("{}"));
-  const result = await storeOf(client).recoverSegments(-60_000);
+  const result = await storeOf(client).recoverSegments({ staleMs: -60_000 });
   assertEquals(result, { recovered: [], impossible: [`${DAY}.${SESSION}`] });
   const keys = (await Array.fromAsync(client.list("calls/"))).map(({ key }) => key);
   assert(keys.every((key) => key.startsWith(base)), "of the other one, nothing is left");

@@ -15,15 +15,15 @@ import {
   SAMPLE_RATE,
   takesPlayback,
 } from "../protocol/mod.ts";
+import { AttemptVerdict, type Verdict } from "./attempt_verdict.ts";
 import { AudioSender } from "./audio_sender.ts";
 import { BotPlayer } from "./bot_player.ts";
 import type { CallAudio } from "./call_audio.ts";
 import type { CallLog } from "./call_log.ts";
 import { ClientSocket, type ConnectionEnd } from "./client_socket.ts";
 import type { ConnectionRequest } from "./connection_request.ts";
-import { describeEnd } from "./describe_end.ts";
 import type { LiveAudio } from "./live_audio.ts";
-import { type Retry, retryAfterEnd } from "./retry_rule.ts";
+import { SessionClock } from "./session_clock.ts";
 
 /** What an attempt needs of its call. */
 export interface AttemptOptions {
@@ -48,11 +48,7 @@ export interface AttemptOptions {
 }
 
 /** How an attempt ended. */
-export interface AttemptEnd {
-  /** `undefined` if the session ended with `closed`, and by no `disconnect` but `completed`. */
-  readonly failure: string | undefined;
-  /** Whether the call may be tried again. */
-  readonly retry: Retry | undefined;
+export interface AttemptEnd extends Verdict {
   /** Whether the client's own pause held at the end. */
   readonly isOnHold: boolean;
 }
@@ -61,8 +57,6 @@ export interface AttemptEnd {
 const GOODBYE_MS = 1_000;
 /** More text than that waits for a server that does not read. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
-/** A server that broke the protocol, and goes on to do so as often, is not listened to. */
-const MAX_VIOLATIONS = 100;
 /** The longest stall, so that a call has an end. */
 const MAX_STALL_SECONDS = 300;
 
@@ -73,24 +67,17 @@ export class CallAttempt {
   readonly #session: ClientSession;
   readonly #socket: ClientSocket;
   readonly #sender: AudioSender;
+  readonly #clock = new SessionClock();
+  readonly #verdict = new AttemptVerdict();
   readonly #ended = Promise.withResolvers<AttemptEnd>();
   #player: BotPlayer | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #goodbyeTimer: ReturnType<typeof setTimeout> | undefined;
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
-  #stalledSinceMs: number | undefined;
-  #stalledMs = 0;
   #openSentMs = 0;
   #closeSentMs: number | undefined;
   #isOver = false;
-  #violations = 0;
-  #hasFatalViolation = false;
   #wasOpened = false;
-  #hasFailed = false;
-  #failure: string | undefined = "The connection ended before the session was closed";
-  #retry: Retry | undefined;
-  /** The server's `disconnect`, unless it needs no more. */
-  #refusal: string | undefined;
 
   /**
    * Begins to connect.
@@ -134,6 +121,11 @@ export class CallAttempt {
     return this.#isOver || this.#goodbyeTimer !== undefined;
   }
 
+  /** Whether audio may go either way. */
+  get #isOpen(): boolean {
+    return this.#session.state === "open" && !this.#verdict.isSettled;
+  }
+
   /** Does something with the session, if its state allows that. */
   tryWith(act: (session: ClientSession) => void): boolean {
     if (this.#isDone) return false;
@@ -152,20 +144,18 @@ export class CallAttempt {
   close(reason: "end" | "error" | "disconnect" | "reconnect"): boolean {
     if (this.#isDone) return false;
     if (this.#session.state !== "idle") {
-      return this.tryWith((session) => session.close(reason, this.#sessionNow()));
+      return this.tryWith((session) => session.close(reason, this.#clock.nowMs));
     }
-    this.#failure = "The call was cancelled before it was connected";
+    this.#verdict.expect("The call was cancelled before it was connected");
     this.#socket.close();
     return true;
   }
 
   /** Stops reading for a while. The session's clock stands still: nothing is late by it. */
   stall(seconds: number): boolean {
-    if (this.#isDone || this.#session.state === "idle" || this.#stalledSinceMs !== undefined) {
-      return false;
-    }
+    if (this.#isDone || this.#session.state === "idle" || this.#clock.isStalled) return false;
     if (!(seconds > 0 && seconds <= MAX_STALL_SECONDS)) return false;
-    this.#stalledSinceMs = performance.now();
+    this.#clock.stall();
     this.#socket.stall();
     this.#stallTimer = setTimeout(() => this.unstall(), seconds * 1000);
     this.#plan();
@@ -176,37 +166,30 @@ export class CallAttempt {
   fail(how: "drop" | "reset"): boolean {
     if (this.#isDone) return false;
     const why = how === "drop" ? "The connection was dropped" : "The connection was reset";
-    this.#failure = `${why}, as asked for`;
-    if (this.#closeSentMs === undefined) this.#retry ??= { why };
+    this.#verdict.expect(`${why}, as asked for`);
+    if (this.#closeSentMs === undefined) this.#verdict.allowRetry(why);
     this.#socket[how]();
     return true;
   }
 
   /** Reads again, if it stalls. */
   unstall(): void {
-    if (this.#isOver || this.#stalledSinceMs === undefined) return;
+    if (this.#isOver || !this.#clock.isStalled) return;
     clearTimeout(this.#stallTimer);
-    const stalledMs = performance.now() - this.#stalledSinceMs;
-    this.#stalledSinceMs = undefined;
-    this.#stalledMs += stalledMs;
-    this.#session.forgivePace(stalledMs);
+    this.#session.forgivePace(this.#clock.unstall());
     this.#socket.unstall();
     this.#plan();
-  }
-
-  /** Present time, without that of stalls. */
-  #sessionNow(): number {
-    return (this.#stalledSinceMs ?? performance.now()) - this.#stalledMs;
   }
 
   #onConnected(): void {
     const { attempt, open } = this.#options;
     this.#openSentMs = performance.now();
     try {
-      this.#session.open(open, this.#sessionNow());
+      this.#session.open(open, this.#clock.nowMs);
     } catch (error) {
       if (!(error instanceof LocalProtocolError)) throw error;
-      return this.#hangUp(error.message);
+      this.#verdict.giveUp(error.message);
+      return this.#hangUp();
     }
     this.#log.event({ type: "connected", attempt });
     this.#work();
@@ -216,13 +199,13 @@ export class CallAttempt {
     // Given up: a flood is not read to its end.
     if (this.#goodbyeTimer !== undefined) return;
     this.#log.message("server", text);
-    this.#session.receiveText(text, this.#sessionNow());
+    this.#session.receiveText(text, this.#clock.nowMs);
     this.#work();
   }
 
   #onBinary(frame: Uint8Array): void {
     if (this.#goodbyeTimer !== undefined) return;
-    if (this.#session.receiveAudio(frame, this.#sessionNow())) {
+    if (this.#session.receiveAudio(frame, this.#clock.nowMs)) {
       this.#log.receivedAudio(frame);
       if (this.#player?.add(frame.length, performance.now())) this.#tellPlayback("started");
     }
@@ -233,13 +216,12 @@ export class CallAttempt {
   #work(): void {
     if (this.#isOver) return;
     const nowMs = performance.now();
-    const sessionMs = this.#sessionNow();
+    const sessionMs = this.#clock.nowMs;
     if (sessionMs >= this.#session.deadlineMs) this.#session.tick(sessionMs);
     this.#handleEvents();
     if (this.#player?.hasCompleted(nowMs)) this.#tellPlayback("completed");
     this.#write();
-    const isOpen = !this.#isOver && this.#session.state === "open" && !this.#hasFailed;
-    if (isOpen) this.#sender.work(nowMs);
+    if (!this.#isOver && this.#isOpen) this.#sender.work(nowMs);
     this.#write();
     this.#plan();
   }
@@ -247,12 +229,9 @@ export class CallAttempt {
   #plan(): void {
     clearTimeout(this.#timer);
     if (this.#isOver) return;
-    const isOpen = this.#session.state === "open" && !this.#hasFailed;
-    // What the server may have said while we stall is not known: nothing of it can be late.
-    const isStalled = this.#stalledSinceMs !== undefined;
-    const sessionMs = isStalled ? Infinity : this.#session.deadlineMs + this.#stalledMs;
-    const audioMs = isOpen ? this.#sender.dueMs : Infinity;
-    const playerMs = isOpen ? this.#player?.deadlineMs ?? Infinity : Infinity;
+    const sessionMs = this.#clock.realMs(this.#session.deadlineMs);
+    const audioMs = this.#isOpen ? this.#sender.dueMs : Infinity;
+    const playerMs = this.#isOpen ? this.#player?.deadlineMs ?? Infinity : Infinity;
     const dueMs = Math.min(sessionMs, audioMs, playerMs);
     if (dueMs === Infinity) return;
     this.#timer = setTimeout(() => this.#work(), Math.max(0, dueMs - performance.now()));
@@ -267,8 +246,9 @@ export class CallAttempt {
     const { state } = this.#session;
     if (state === "closing" || state === "withdrawing") this.#closeSentMs ??= performance.now();
     if (this.#socket.bufferedBytes > MAX_WAITING_BYTES) {
-      this.#failure = "The server does not read what is sent to it";
-      this.#retry ??= { why: this.#failure };
+      const why = "The server does not read what is sent to it";
+      this.#verdict.expect(why);
+      this.#verdict.allowRetry(why);
       this.#socket.drop();
     }
   }
@@ -295,26 +275,22 @@ export class CallAttempt {
           this.#player?.drop(performance.now());
         }
         return;
-      case "disconnect": {
-        const { reason } = event.parameters;
-        if (reason === "completed") return;
-        this.#refusal = `The server ended the session by "disconnect" with "${reason}"`;
-        if (reason === "error") this.#retry = { why: this.#refusal };
-        return;
-      }
+      case "disconnect":
+        return this.#verdict.disconnected(event.parameters.reason);
       case "violation":
-        this.#hasFatalViolation ||= event.ends;
-        if (this.#hasFatalViolation && ++this.#violations > MAX_VIOLATIONS) this.#socket.drop();
+        if (!this.#verdict.violated(event.ends)) this.#socket.drop();
         return;
       case "timeout":
         // Who does not answer `close` has had the whole call.
-        if (event.waitedFor !== "closed") this.#retry ??= { why: event.info };
-        return this.#hangUp(event.info);
+        if (event.waitedFor !== "closed") this.#verdict.allowRetry(event.info);
+        this.#verdict.giveUp(event.info);
+        return this.#hangUp();
       case "closed":
         if (this.#closeSentMs !== undefined) {
           this.#log.closedMs = performance.now() - this.#closeSentMs;
         }
-        return this.#hangUp(this.#hasFailed ? this.#failure : this.#refusal);
+        this.#verdict.closed();
+        return this.#hangUp();
     }
   }
 
@@ -330,8 +306,7 @@ export class CallAttempt {
       this.#sender.start(media, nowMs);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      this.#hasFailed = true;
-      this.#failure = `Cannot send what the server selected: ${error.message}`;
+      this.#verdict.giveUp(`Cannot send what the server selected: ${error.message}`);
       return void this.close("error");
     }
     if (takesPlayback(media)) {
@@ -348,9 +323,7 @@ export class CallAttempt {
   }
 
   /** Ends the connection: the session is over, or was given up. */
-  #hangUp(failure: string | undefined): void {
-    this.#failure = failure;
-    this.#hasFailed = true;
+  #hangUp(): void {
     this.#write();
     clearTimeout(this.#timer);
     this.#socket.close();
@@ -362,33 +335,14 @@ export class CallAttempt {
     this.#isOver = true;
     for (const timer of [this.#timer, this.#goodbyeTimer, this.#stallTimer]) clearTimeout(timer);
     const { attempt, request: { url }, isOnHold } = this.#options;
-    this.#reportGoodbye(end);
+    const hasClosed = this.#closeSentMs !== undefined;
+    const violation = this.#verdict.violationByEnd(end, hasClosed);
+    if (violation !== undefined) this.#log.event(violation);
     this.#log.event({ type: "connection-ended", attempt, end });
-    if (this.#closeSentMs === undefined) this.#retry ??= retryAfterEnd(end);
     this.#ended.resolve({
-      failure: describeEnd(end, url) ?? this.#failure,
-      retry: this.#hasFatalViolation ? undefined : this.#retry,
+      ...this.#verdict.of(end, url, hasClosed),
       // A session that was never opened has no pauses.
       isOnHold: this.#wasOpened ? this.#session.paused.byClient : isOnHold,
-    });
-  }
-
-  /** A server says goodbye only when the session is closed; 1006 is a network's failure. */
-  #reportGoodbye(end: ConnectionEnd): void {
-    if (end.how !== "lost" || end.code === 1006 || this.#hasFailed) return;
-    // After its `disconnect`, the session is not a healthy one.
-    if (this.#retry !== undefined) return;
-    const isClosing = this.#closeSentMs !== undefined && end.why === undefined;
-    const how = `(code ${end.code}${end.why === undefined ? "" : `: ${end.why}`})`;
-    this.#hasFatalViolation = true;
-    this.#log.event({
-      type: "violation",
-      code: 400,
-      section: isClosing ? "13.2" : "1",
-      info: isClosing
-        ? `The server ended the WebSocket before "closed" ${how}`
-        : `The server ended, or broke, the WebSocket of a healthy session ${how}`,
-      ends: true,
     });
   }
 }

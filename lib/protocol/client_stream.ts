@@ -19,19 +19,21 @@ export interface LostAudio {
 
 /** One stream, from position 0. */
 export class ClientStream {
-  readonly #sampleFrameBytes: number;
+  #sampleFrameBytes = 0;
   #positionSamples = 0;
   #lostSamples = 0;
-  readonly #wantedFromSamples: number;
-  #pausedByServer: boolean;
+  #wantedFromSamples = 0;
+  #pausedByServer = false;
   #pausedByClient = false;
 
   /**
+   * The session is open.
+   *
    * @param media What the server selected; without it nothing can be sent.
    * @param startPaused The server's pause holds from the beginning.
    * @param wantedFromSamples The server needs no audio before this position.
    */
-  constructor(media: Media | undefined, startPaused: boolean, wantedFromSamples: number) {
+  start(media: Media | undefined, startPaused: boolean, wantedFromSamples: number): void {
     this.#sampleFrameBytes = media === undefined ? 0 : bytesPerSampleFrame(media);
     this.#pausedByServer = startPaused;
     this.#wantedFromSamples = wantedFromSamples;

@@ -131,15 +131,13 @@ export function encodeText(
     }
   }
   const { id, seq, acknowledged, position } = envelope;
-  const text = JSON.stringify({
-    version: "2",
-    id,
-    type: message.type,
-    seq,
-    ...(sender === "client" ? { serverseq: acknowledged, position } : { clientseq: acknowledged }),
-    // The client rejects a message without parameters, even if there are none.
-    parameters: message.parameters,
-  });
+  // The client rejects a message without parameters, even if there are none.
+  const { type, parameters } = message;
+  const text = JSON.stringify(
+    sender === "client"
+      ? { version: "2", id, type, seq, serverseq: acknowledged, position, parameters }
+      : { version: "2", id, type, seq, clientseq: acknowledged, parameters },
+  );
   if (exceedsBytes(text, MAX_SENT_TEXT_BYTES)) {
     throw new LocalProtocolError(
       `Cannot send "${message.type}": it exceeds ${MAX_SENT_TEXT_BYTES} bytes`,

@@ -6,60 +6,50 @@
  * {@link ServerSession.deadlineMs}, and sends all of {@link ServerSession.takeOutput}, in order.
  * Imports nothing but its neighbours.
  */
-import type { ClientMessage, OpenParameters } from "./client_messages.ts";
 import { ClientPace } from "./client_pace.ts";
-import { durationToSamples, parseDuration } from "./duration.ts";
 import type { EventEntity } from "./entities.ts";
-import { NIL_UUID, sameUuid } from "./identifiers.ts";
-import { type Media, type MediaOffer, SAMPLE_RATE } from "./media.ts";
+import type { Media } from "./media.ts";
 import { MessageExchange } from "./message_exchange.ts";
-import {
-  type DisconnectReason,
-  LocalProtocolError,
-  RemoteProtocolError,
-} from "./protocol_error.ts";
+import { type OpenedAnswer, openedParameters, selectedMedia } from "./opened_answer.ts";
+import { type DisconnectReason, RemoteProtocolError } from "./protocol_error.ts";
 import { ReceivedStream } from "./received_stream.ts";
+import { ServerDeadlines } from "./server_deadlines.ts";
+import { ServerInbox } from "./server_inbox.ts";
 import type { OutputVariables, ServerMessage } from "./server_messages.ts";
 import { ServerOutbox } from "./server_outbox.ts";
-import {
-  type GapCause,
-  type ServerSessionEvent,
-  ServerSessionReports,
-} from "./server_session_events.ts";
-import { ServerDeadlines } from "./server_deadlines.ts";
-import { type OpenedAnswer, openedParameters, selectedMedia } from "./opened_answer.ts";
+import { type ServerSessionEvent, ServerSessionReports } from "./server_session_events.ts";
 import { SERVER_SESSION_LIMITS, type ServerSessionOptions } from "./server_session_options.ts";
 import type { SessionState } from "./transitions.ts";
-
-/** Longest that a client may silence us by `retryAfter`. */
-const MAX_RETRY_AFTER_MS = 60_000;
 
 /** The server's side of one session. */
 export class ServerSession {
   /** Largest text frame that is accepted, in bytes. */
   readonly maxTextBytes: number;
   readonly #exchange: MessageExchange<"server">;
-  readonly #organizationId: string;
   readonly #stream: ReceivedStream;
   readonly #pace: ClientPace;
   readonly #reports = new ServerSessionReports();
   readonly #outbox: ServerOutbox;
+  readonly #inbox: ServerInbox;
   readonly #deadlines: ServerDeadlines;
-  #offers: readonly MediaOffer[] = [];
-  #wantsLanguages = false;
-  #unansweredUpdates = 0;
   /** Nothing that comes is looked at any more. */
   #hasGivenUp = false;
 
   /** Begins when the connection is there: from now on the client has to send `open`. */
   constructor(options: ServerSessionOptions) {
+    const { organizationId } = options;
     const limits = { ...SERVER_SESSION_LIMITS, ...options.limits };
     this.maxTextBytes = limits.maxTextBytes;
     this.#exchange = new MessageExchange("server", options.id, limits);
     this.#stream = new ReceivedStream(limits.maxAudioFrameBytes);
     this.#pace = new ClientPace(limits, options.nowMs);
-    this.#organizationId = options.organizationId;
     this.#outbox = new ServerOutbox(this.#exchange, limits, options.nowMs);
+    this.#inbox = new ServerInbox({
+      organizationId,
+      stream: this.#stream,
+      outbox: this.#outbox,
+      reports: this.#reports,
+    });
     this.#deadlines = new ServerDeadlines(limits, options.nowMs);
   }
 
@@ -113,7 +103,9 @@ export class ServerSession {
       if (received.kind === "unknown") {
         this.#reports.addSome({ type: "unknown", messageType: received.type });
       } else {
-        this.#handle(received.message, nowMs);
+        // The only message that tells, during a pause, that the client lives.
+        if (received.message.type === "ping") this.#deadlines.lifeSign(nowMs);
+        this.#inbox.receive(received.message, this.#exchange.state, nowMs);
       }
     } catch (error) {
       this.#fault(error, nowMs);
@@ -122,7 +114,6 @@ export class ServerSession {
       }
     }
     this.#deadlines.follow(this.#exchange.state, nowMs);
-    // During a pause, only a ping tells that the client lives.
     if (!wasPaused || !this.#isPaused) this.#deadlines.lifeSign(nowMs);
     // The message was counted all the same, and may have been `close`.
     if (breach !== undefined) this.#onFlood(breach, nowMs);
@@ -184,8 +175,8 @@ export class ServerSession {
    */
   opened(answer: OpenedAnswer, nowMs: number): void {
     this.#exchange.requireSend("opened");
-    const media = selectedMedia(answer, this.#offers);
-    const parameters = openedParameters(answer, media, this.#wantsLanguages);
+    const media = selectedMedia(answer, this.#inbox.offers);
+    const parameters = openedParameters(answer, media, this.#inbox.wantsLanguages);
     this.#send({ type: "opened", parameters }, nowMs);
     if (answer.startPaused) this.#stream.pauses.startPaused();
     if (media !== undefined) this.#stream.start(media);
@@ -229,11 +220,9 @@ export class ServerSession {
    * @throws {LocalProtocolError} If no `update` waits for an answer, or the session is not open.
    */
   updated(nowMs: number): void {
-    if (this.#unansweredUpdates === 0) {
-      throw new LocalProtocolError('Cannot send "updated": no "update" waits for an answer');
-    }
+    this.#inbox.requireUpdate();
     this.#outbox.send({ type: "updated", parameters: {} }, nowMs);
-    this.#unansweredUpdates--;
+    this.#inbox.updated();
   }
 
   /**
@@ -292,90 +281,11 @@ export class ServerSession {
     this.#send({ type: "closed", parameters }, nowMs);
   }
 
-  #handle(message: ClientMessage, nowMs: number): void {
-    switch (message.type) {
-      case "open":
-        return this.#onOpen(message.parameters);
-      case "ping":
-        this.#deadlines.lifeSign(nowMs);
-        // At once: the answer's clientseq has to be the number of the ping.
-        return this.#outbox.send({ type: "pong", parameters: {} }, nowMs);
-      case "paused":
-        this.#stream.pauses.paused();
-        this.#reports.add({ type: "paused" });
-        return;
-      case "resumed":
-        this.#stream.pauses.resumed();
-        this.#lose(message.parameters, "paused");
-        this.#reports.add({ type: "resumed" });
-        return;
-      case "discarded":
-        return this.#lose(message.parameters, "discarded");
-      case "update":
-        if (this.#exchange.state !== "open") return;
-        this.#unansweredUpdates++;
-        this.#reports.add({ type: "update", language: message.parameters.language });
-        return;
-      case "dtmf":
-        this.#reports.add({ type: "dtmf", digit: message.parameters.digit });
-        return;
-      case "playback_started":
-        this.#reports.add({ type: "playback", state: "started" });
-        return;
-      case "playback_completed":
-        this.#reports.add({ type: "playback", state: "completed" });
-        return;
-      case "error":
-        return this.#onError(message.parameters.code, message.parameters.retryAfter, nowMs);
-      case "close":
-        return this.#onClose(message.parameters.reason);
-    }
-  }
-
-  #onClose(reason: string): void {
-    this.#outbox.clearPlayback();
-    this.#reports.add({ type: "close", reason });
-  }
-
   /** A `close` that breaks a rule closes too: the client waits for `closed`, and sends no other. */
   #onFaultyClose(reason: string): void {
     if (!this.#exchange.mayReceive("close")) return;
     this.#exchange.accept("close");
-    this.#onClose(reason);
-  }
-
-  #onOpen(parameters: OpenParameters): void {
-    if (this.#exchange.state !== "opening") return;
-    if (!sameUuid(parameters.organizationId, this.#organizationId)) {
-      throw new RemoteProtocolError("organizationId is not that of the connection request", {
-        reason: "unauthorized",
-      });
-    }
-    this.#offers = parameters.media;
-    this.#wantsLanguages = parameters.supportedLanguages === true;
-    const isProbe = parameters.conversationId === NIL_UUID &&
-      parameters.participant.id === NIL_UUID;
-    this.#reports.add({ type: "open", parameters, isProbe });
-  }
-
-  #onError(code: number, retryAfter: string | undefined, nowMs: number): void {
-    const nanoseconds = retryAfter === undefined ? undefined : parseDuration(retryAfter);
-    const retryAfterMs = nanoseconds === undefined
-      ? undefined
-      : Math.min(Math.ceil(nanoseconds / 1e6), MAX_RETRY_AFTER_MS);
-    if (code === 429 && retryAfterMs !== undefined) {
-      this.#outbox.block(nowMs + retryAfterMs, nowMs);
-    }
-    this.#reports.addSome({ type: "error", code, retryAfterMs });
-  }
-
-  #lose({ start, discarded }: { start: string; discarded: string }, cause: GapCause): void {
-    const { positionSamples, samples } = this.#stream.lose(discarded);
-    const reportedSamples = durationToSamples(start, SAMPLE_RATE);
-    if (reportedSamples !== positionSamples) {
-      this.#reports.addSome({ type: "drift", positionSamples, reportedSamples });
-    }
-    if (samples > 0) this.#reports.add({ type: "gap", positionSamples, samples, cause });
+    this.#inbox.close(reason);
   }
 
   #send(message: ServerMessage, nowMs: number): void {

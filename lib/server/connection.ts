@@ -15,19 +15,14 @@ import {
 } from "../protocol/mod.ts";
 import type { AppGroup } from "./app_group.ts";
 import type { ConnectionIdentity } from "./authenticator.ts";
-import { logEvent, type SessionContext } from "./log_event.ts";
 import { liveCall } from "./live_call.ts";
+import { logClosed, logEvent, type SessionContext } from "./log_event.ts";
+import { MessageReports } from "./message_reports.ts";
 import { combinePreferences } from "./preferences.ts";
 import type { Ticker, Ticking } from "./ticker.ts";
 
 const log = getLogger(["audiohook", "connection"]);
 
-/** What apps may ask for while they are told what was sent: there must be an end to it. */
-const MAX_ANSWERS = 100;
-/** What is kept of a text that is larger than the protocol allows, in characters. */
-const KEPT_CHARS = 1024;
-/** Those of the protocol; any other one may say anything, and is not logged. */
-const CLOSE_REASONS: readonly string[] = ["end", "error", "disconnect", "reconnect"];
 /**
  * How often apps tick, and the socket is looked at: at the eighth tick of 100 ms, also if that comes
  * a little early or late, so every 800 ms. A recorder has to have in its file, within 1 s, all that
@@ -54,14 +49,10 @@ export interface ConnectionParts {
 /** A connection, from the upgrade to its end. */
 export class Connection implements Ticking {
   readonly #parts: ConnectionParts;
+  readonly #messages: MessageReports;
   readonly #ended = Promise.withResolvers<void>();
   readonly #released = Promise.withResolvers<void>();
   #isOver = false;
-  /** What was sent, and is still to be told to the apps. */
-  readonly #unreported: string[] = [];
-  #isReporting = false;
-  /** What the apps asked for while they were told. */
-  #answers = 0;
   #hasDefect = false;
   /** What waited when the client was told that it doesn't read. */
   #bufferedWhenTold: number | undefined;
@@ -73,6 +64,7 @@ export class Connection implements Ticking {
   /** Takes the socket over. */
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
+    this.#messages = new MessageReports(parts.session, parts.apps);
     this.#nextLookMs = wholeNowMs() + LOOK_MS;
     const { socket, ticker } = parts;
     socket.binaryType = "arraybuffer";
@@ -151,7 +143,7 @@ export class Connection implements Ticking {
     const { session, apps } = this.#parts;
     if (typeof data === "string") {
       session.receiveText(data, performance.now());
-      this.#logMessage("client", data);
+      this.#messages.received(data);
       this.#pump();
     } else if (data instanceof ArrayBuffer) {
       const bytes = new Uint8Array(data);
@@ -186,9 +178,9 @@ export class Connection implements Ticking {
       if (socket.readyState !== WebSocket.OPEN) return;
       // The bytes are the app's own, or the session's copy; nobody changes them.
       socket.send(frame as string | Uint8Array<ArrayBuffer>);
-      if (typeof frame === "string") this.#unreported.push(frame);
+      if (typeof frame === "string") this.#messages.sent(frame);
     }
-    this.#reportSent();
+    this.#messages.flush();
   }
 
   /**
@@ -210,23 +202,6 @@ export class Connection implements Ticking {
       bufferedAmount,
     });
     this.#disconnect(`More than ${maxBufferedBytes} bytes wait to be read`);
-  }
-
-  /** Tells the apps what was sent. One may send more in answer, which comes back to here. */
-  #reportSent(): void {
-    if (this.#isReporting) return;
-    this.#isReporting = true;
-    this.#answers = 0;
-    for (let text = this.#unreported.shift(); text !== undefined; text = this.#unreported.shift()) {
-      this.#logMessage("server", text);
-    }
-    this.#isReporting = false;
-  }
-
-  #logMessage(from: "client" | "server", text: string): void {
-    const { positionSamples, maxTextBytes } = this.#parts.session;
-    const kept = text.length <= maxTextBytes ? text : beginningOf(text);
-    this.#parts.apps.message({ from, text: kept, timeMs: Date.now(), positionSamples });
   }
 
   #handle(event: ServerSessionEvent): void {
@@ -310,10 +285,7 @@ export class Connection implements Ticking {
         session.closed(undefined, performance.now());
       }
       this.#pump();
-      log.info("Session {sessionId} is closed: {reason}", {
-        ...this.#context,
-        reason: CLOSE_REASONS.includes(reason) ? reason : "(another reason)",
-      });
+      logClosed(reason, this.#context);
     });
   }
 
@@ -345,9 +317,7 @@ export class Connection implements Ticking {
       requestTarget,
       parameters,
       ask: (request) => {
-        if (this.#isReporting && ++this.#answers > MAX_ANSWERS) {
-          throw new LocalProtocolError("Cannot answer each message of the server by another");
-        }
+        this.#messages.countRequest();
         request(performance.now());
         this.#write();
       },
@@ -395,10 +365,4 @@ function wholeNowMs(): number {
 /** `close` follows; the error itself says no more than that. */
 function ignoreError(event: Event): void {
   event.preventDefault();
-}
-
-/** A copy: a part of a string would keep the whole of it in memory. */
-function beginningOf(text: string): string {
-  const bytes = new TextEncoder().encode(text.slice(0, KEPT_CHARS));
-  return `${new TextDecoder().decode(bytes)}…`;
 }

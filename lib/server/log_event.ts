@@ -1,5 +1,5 @@
 /**
- * Lines of the log about what a client does that it should not, or that we don't know.
+ * Lines of the log about what a client does: what it should not, what we don't know, and its end.
  *
  * What the client says is not repeated, but for words of the protocol: it may be anything.
  */
@@ -7,6 +7,9 @@ import { getLogger } from "@logtape/logtape";
 import type { ServerSessionEvent } from "../protocol/mod.ts";
 
 const log = getLogger(["audiohook", "connection"]);
+
+/** Those of the protocol; any other one may say anything, and is not logged. */
+const CLOSE_REASONS: readonly string[] = ["end", "error", "disconnect", "reconnect"];
 
 /** Which session a line is about. */
 // A type, not an interface, which could not be passed as a record.
@@ -53,6 +56,14 @@ export function logEvent(event: LoggedEvent, context: SessionContext): void {
     case "hangup":
       log.warning("Ending the connection of {sessionId}: {info}", { ...context, info: event.info });
   }
+}
+
+/** Writes the line of a session that ended by `close` and `closed`. */
+export function logClosed(reason: string, context: SessionContext): void {
+  log.info("Session {sessionId} is closed: {reason}", {
+    ...context,
+    reason: CLOSE_REASONS.includes(reason) ? reason : "(another reason)",
+  });
 }
 
 /**

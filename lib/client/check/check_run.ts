@@ -5,13 +5,14 @@
  */
 import { advise, fail, skip } from "./check_case.ts";
 import { type CheckClock, OUT_OF_TIME } from "./check_clock.ts";
+import { describeDisconnect } from "./check_inbox.ts";
 import {
   checkRequest,
   type CheckTarget,
   describeRequest,
   type RequestChanges,
 } from "./check_request.ts";
-import { CheckSession, describeDisconnect, DISCONNECT_MS, OPENED_MS } from "./check_session.ts";
+import { CheckSession, DISCONNECT_MS, OPENED_MS } from "./check_session.ts";
 import { CONNECT_TIMEOUT_MS, describeEnd } from "./check_wire.ts";
 import { knock, type KnockAnswer } from "./knock.ts";
 import { usualOpen } from "./open_parameters.ts";

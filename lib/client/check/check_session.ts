@@ -5,18 +5,13 @@
  * Answers `pause` and `resume` by itself, as every client does: a server may send them at any
  * time. Imports its neighbours.
  */
-import {
-  bytesPerSampleFrame,
-  isSupportedMedia,
-  type Media,
-  SAMPLE_RATE,
-} from "../../protocol/mod.ts";
-import { samplesToDuration } from "../../protocol/duration.ts";
+import type { Media } from "../../protocol/mod.ts";
 import type { ConnectionEnd } from "../client_socket.ts";
 import { fail, skip } from "./check_case.ts";
-import { OUT_OF_TIME } from "./check_clock.ts";
+import { CheckInbox, describeDisconnect } from "./check_inbox.ts";
 import type { CheckRequest } from "./check_request.ts";
-import { CheckWire, type CheckWireOptions, describeEnd } from "./check_wire.ts";
+import { CheckStream } from "./check_stream.ts";
+import { CheckWire, type CheckWireOptions } from "./check_wire.ts";
 import { ServerRules, type ServerText } from "./server_rules.ts";
 
 /** Deadlines of the protocol (sections 6, 11 and 13). */
@@ -33,14 +28,10 @@ export class CheckSession {
   readonly rules: ServerRules;
   readonly #options: CheckWireOptions;
   readonly #wire: CheckWire;
-  readonly #received: ServerText[] = [];
+  readonly #inbox: CheckInbox;
+  readonly #stream = new CheckStream();
   #sentSeq = 0;
   #receivedSeq = 0;
-  #positionSamples = 0;
-  #media: Media | undefined;
-  #pausedByServer = false;
-  #pausedByClient = false;
-  #pausedSinceMs: number | undefined;
 
   /** Begins to connect; wait for {@link CheckSession.connected} next. */
   constructor(options: CheckWireOptions) {
@@ -52,6 +43,7 @@ export class CheckSession {
       onText: (text) => this.#onText(text),
       onBinary: (bytes) => this.rules.audio(bytes.length),
     });
+    this.#inbox = new CheckInbox(this.#wire, options.clock);
   }
 
   /** Headers of the connection request. */
@@ -66,7 +58,7 @@ export class CheckSession {
 
   /** What the server selected, once it opened the session. */
   get media(): Media | undefined {
-    return this.#media;
+    return this.#stream.media;
   }
 
   /** Number of the message that was sent last. */
@@ -76,7 +68,7 @@ export class CheckSession {
 
   /** Whether the server's pause holds. */
   get isPausedByServer(): boolean {
-    return this.#pausedByServer;
+    return this.#stream.pausedByServer;
   }
 
   /** Settles when there is a connection, or none to come. */
@@ -111,7 +103,7 @@ export class CheckSession {
       type,
       seq: this.#sentSeq + 1,
       serverseq: this.#receivedSeq,
-      position: samplesToDuration(this.#positionSamples, SAMPLE_RATE),
+      position: this.#stream.position,
       parameters,
       ...envelope,
     });
@@ -141,49 +133,42 @@ export class CheckSession {
    * @param samples Of each channel.
    */
   sendAudio(samples: number): void {
-    const media = this.requireMedia();
-    const silence = media.format === "PCMU" ? 0xff : 0;
-    this.sendBytes(new Uint8Array(samples * bytesPerSampleFrame(media)).fill(silence));
-    this.#positionSamples += samples;
+    this.sendBytes(this.#stream.silence(samples));
+    this.#stream.advance(samples);
   }
 
   /** Reports lost audio, and moves on. */
   sendDiscarded(samples: number): void {
-    this.send("discarded", this.lost(samples));
-    this.#positionSamples += samples;
+    this.#sendLost("discarded", samples);
   }
 
   /** Parameters of `discarded` and `resumed`. */
   lost(samples: number): { start: string; discarded: string } {
-    return {
-      start: samplesToDuration(this.#positionSamples, SAMPLE_RATE),
-      discarded: samplesToDuration(samples, SAMPLE_RATE),
-    };
+    return this.#stream.lost(samples);
   }
 
   /** Begins the client's own pause. */
   pause(): void {
-    this.#pausedByClient = true;
-    this.#pausedSinceMs ??= performance.now();
+    this.#stream.setPause("client", true);
     this.send("paused");
   }
 
   /** Ends the client's own pause; says nothing while the server's holds. */
   resume(): void {
-    this.#pausedByClient = false;
-    if (!this.#pausedByServer) this.#sendResumed();
+    this.#stream.setPause("client", false);
+    if (!this.#stream.pausedByServer) this.#sendResumed();
   }
 
   /** The selected format. */
   requireMedia(): Media {
-    return this.#media ?? skip("The server selected no audio for this session");
+    return this.#stream.requireMedia();
   }
 
   /** Waits until audio may be sent: a server may begin a session paused. */
   async untilAudioFlows(): Promise<Media> {
     const media = this.requireMedia();
-    await this.#wire.until(() => !this.#pausedByServer, 3_000);
-    if (this.#pausedByServer) skip("The server keeps the session paused");
+    await this.#wire.until(() => !this.isPausedByServer, 3_000);
+    if (this.isPausedByServer) skip("The server keeps the session paused");
     return media;
   }
 
@@ -193,34 +178,7 @@ export class CheckSession {
    * @throws {CaseEnd} If it does not come in time, or `disconnect` or `closed` comes instead.
    */
   async waitFor(types: readonly string[], withinMs: number): Promise<ServerText> {
-    const what = types.map((type) => `"${type}"`).join(" or ");
-    const clock = this.#options.clock;
-    const boundMs = clock.bounded(clock.scale(withinMs));
-    const endsMs = performance.now() + boundMs;
-    const passed: string[] = [];
-    for (;;) {
-      const message = this.#received.shift();
-      if (message !== undefined) {
-        if (types.includes(message.type)) return message;
-        if (message.type === "disconnect") {
-          fail(`${describeDisconnect(message)} in place of ${what}`);
-        }
-        if (message.type === "closed") fail(`"closed" in place of ${what}`);
-        passed.push(message.type);
-        continue;
-      }
-      if (this.#wire.flood !== undefined) fail(this.#wire.flood);
-      if (this.#wire.end !== undefined) fail(`${describeEnd(this.#wire.end)} in place of ${what}`);
-      if (!(await this.#wire.until(() => this.#hasNews, endsMs - performance.now()))) {
-        const others = passed.length === 0 ? "" : `; other messages came: ${passed.slice(-5)}`;
-        const seconds = (boundMs / 1000).toFixed(1);
-        if (boundMs < clock.scale(withinMs)) {
-          // The server may be slow, as long as it keeps the protocol's deadlines.
-          skip(`${OUT_OF_TIME}: no ${what} in its last ${seconds} s${others}`);
-        }
-        fail(`No ${what} within ${seconds} s${others}`);
-      }
-    }
+    return await this.#inbox.waitFor(types, withinMs);
   }
 
   /** Waits for the end of the connection; tells whether it came. */
@@ -287,10 +245,7 @@ export class CheckSession {
 
   /** Looks for a message that came, or comes within a time; the others stay. */
   async seen(type: string, withinMs: number): Promise<ServerText | undefined> {
-    const found = () => this.#received.find((message) => message.type === type);
-    const clock = this.#options.clock;
-    await this.#wire.until(() => found() !== undefined, clock.bounded(withinMs));
-    return found();
+    return await this.#inbox.seen(type, withinMs);
   }
 
   /** Drops the connection, as a network failure does. */
@@ -306,11 +261,6 @@ export class CheckSession {
   /** Ends the connection, whatever the session is doing. Never throws, never hangs. */
   async hangUp(): Promise<void> {
     await this.#wire.hangUp();
-  }
-
-  get #hasNews(): boolean {
-    const { end, flood } = this.#wire;
-    return this.#received.length > 0 || end !== undefined || flood !== undefined;
   }
 
   #sendText(
@@ -331,41 +281,31 @@ export class CheckSession {
     if (message.type === "opened") this.#onOpened(message.parameters);
     else if (message.type === "pause") this.#onPause();
     else if (message.type === "resume") this.#onResume();
-    this.#received.push(message);
+    this.#inbox.add(message);
   }
 
   #onOpened({ media, startPaused }: Readonly<Record<string, unknown>>): void {
-    const [selected] = Array.isArray(media) ? media as unknown[] : [];
-    if (typeof selected === "object" && selected !== null) {
-      const offer = selected as Readonly<Record<string, unknown>>;
-      if (isSupportedMedia(offer)) this.#media = offer;
-    }
+    this.#stream.select(media);
     if (startPaused === true) this.#onPause();
   }
 
   #onPause(): void {
-    this.#pausedByServer = true;
-    this.#pausedSinceMs ??= performance.now();
+    this.#stream.setPause("server", true);
     this.send("paused");
   }
 
   #onResume(): void {
-    this.#pausedByServer = false;
-    if (this.#pausedByClient) this.send("paused");
+    this.#stream.setPause("server", false);
+    if (this.#stream.pausedByClient) this.send("paused");
     else this.#sendResumed();
   }
 
-  /** The stream's clock ran on during the pause. */
   #sendResumed(): void {
-    const sinceMs = this.#pausedSinceMs ?? performance.now();
-    this.#pausedSinceMs = undefined;
-    const samples = Math.round((performance.now() - sinceMs) * SAMPLE_RATE / 1000);
-    this.send("resumed", this.lost(samples));
-    this.#positionSamples += samples;
+    this.#sendLost("resumed", this.#stream.takePaused());
   }
-}
 
-/** A `disconnect` in words. */
-export function describeDisconnect({ parameters: { reason, info } }: ServerText): string {
-  return `"disconnect" (${String(reason)}${typeof info === "string" ? `: ${info}` : ""})`;
+  #sendLost(type: "discarded" | "resumed", samples: number): void {
+    this.send(type, this.#stream.lost(samples));
+    this.#stream.advance(samples);
+  }
 }

@@ -13,25 +13,18 @@ import {
 import { ClientSocket, type ClientSocketHandlers, type ConnectionEnd } from "../client_socket.ts";
 import { connectionHeaders } from "../connection_request.ts";
 import type { Fault } from "./fault_plan.ts";
-import type { AudioRing, LoadAudio } from "./load_audio.ts";
-import type { LoadNumbers } from "./load_numbers.ts";
-import { SentAudio } from "./sent_audio.ts";
+import { LoadStream, type LoadStreamOptions } from "./load_stream.ts";
+import type { SentAudio } from "./sent_audio.ts";
 
 /** What all sessions of a load share. */
-export interface LoadContext {
+export interface LoadContext extends LoadStreamOptions {
   readonly url: URL;
   readonly apiKey: string;
   /** Empty: requests are not signed. */
   readonly clientSecret: Uint8Array;
   readonly organizationId: string;
-  readonly audio: LoadAudio;
-  readonly frameSamples: number;
-  readonly frameMs: number;
   readonly durationMs: number;
   readonly limits: Partial<ClientSessionLimits>;
-  readonly numbers: LoadNumbers;
-  /** Whether what was sent has to be known afterwards. */
-  readonly isVerified: boolean;
   /** A session is over. */
   onEnd(session: LoadSession): void;
 }
@@ -39,24 +32,19 @@ export interface LoadContext {
 /** What a session does; `opening` begins with the connection. */
 type Phase = "opening" | "open" | "closing" | "ended";
 
-/** More than that waits in the socket, 4 s of stereo: frames are left out. */
-const MAX_BUFFERED_BYTES = 64 * 1024;
-
 /** One session. */
 export class LoadSession implements ClientSocketHandlers {
   /** UUID. */
   readonly id = crypto.randomUUID();
   readonly #context: LoadContext;
-  readonly #index: number;
   readonly #fault: Fault | undefined;
   readonly #session: ClientSession;
+  readonly #stream: LoadStream;
   #socket: ClientSocket | undefined;
   #phase: Phase = "opening";
-  #ring: AudioRing | undefined;
   /** The moment of `opened`; the call's time begins with the first step after it. */
   #openedMs: number | undefined;
   #beginMs: number | undefined;
-  #lastDueMs = 0;
   /** When what was begun began: the connection, `open`, `close`. */
   #sinceMs = 0;
   #isFaulted = false;
@@ -66,9 +54,6 @@ export class LoadSession implements ClientSocketHandlers {
   /** Something did not come in time, and the connection is being ended. */
   #isGivenUp = false;
   #failure: { readonly kind: string; readonly text: string } | undefined;
-  /** Samples that were left out, and not reported yet. */
-  #throttledSamples = 0;
-  #sent: SentAudio | undefined;
 
   /**
    * @param index How many sessions there were before; decides where in the audio it begins.
@@ -76,16 +61,16 @@ export class LoadSession implements ClientSocketHandlers {
    */
   constructor(context: LoadContext, index: number, fault: Fault | undefined) {
     this.#context = context;
-    this.#index = index;
     this.#fault = fault;
     this.#session = new ClientSession({ id: this.id, limits: context.limits });
+    this.#stream = new LoadStream(context, index, this.#session);
     context.numbers.started++;
     context.numbers.opening++;
   }
 
   /** What was sent, if that is kept. */
   get sent(): SentAudio | undefined {
-    return this.#sent;
+    return this.#stream.sent;
   }
 
   /** Whether it was open, and ended by `close` and `closed`. */
@@ -123,7 +108,7 @@ export class LoadSession implements ClientSocketHandlers {
     }
     this.#beginMs ??= dueMs;
     // What would have been due behind the end of the call was not skipped.
-    this.#countSkipped(Math.min(dueMs, this.#beginMs + this.#context.durationMs));
+    this.#stream.countSkipped(Math.min(dueMs, this.#beginMs + this.#context.durationMs));
     this.#context.numbers.recordLateness(nowMs - dueMs);
     const elapsedMs = dueMs - this.#beginMs;
     if (this.#fault !== undefined && this.#breakIfDue(this.#fault, elapsedMs, dueMs)) return;
@@ -206,32 +191,8 @@ export class LoadSession implements ClientSocketHandlers {
   }
 
   #sendFrame(): void {
-    const { numbers, frameSamples } = this.#context;
-    const session = this.#session;
-    const ring = this.#ring;
-    const socket = this.#socket;
-    if (ring === undefined || socket === undefined) return;
-    if (socket.bufferedBytes > MAX_BUFFERED_BYTES) {
-      numbers.framesThrottled++;
-      this.#throttledSamples += frameSamples;
-      return;
-    }
-    if (this.#throttledSamples > 0) {
-      this.#sent?.leaveOut(session.positionSamples, this.#throttledSamples);
-      session.discard(this.#throttledSamples);
-      this.#throttledSamples = 0;
-    }
-    const position = session.positionSamples;
-    const frame = ring.frame(ring.startOf(this.#index) + position, frameSamples);
-    if (session.sendAudio(frame)) {
-      numbers.frames++;
-      numbers.bytes += frame.length;
-      numbers.samples += frameSamples;
-      this.#sent?.add(frameSamples);
-    } else {
-      numbers.framesNotWanted++;
-      this.#sent?.leaveOut(position, frameSamples);
-    }
+    if (this.#socket === undefined) return;
+    this.#stream.sendFrame(this.#socket);
     this.#flush();
   }
 
@@ -254,14 +215,6 @@ export class LoadSession implements ClientSocketHandlers {
     if (this.#stalledUntilMs === undefined) return;
     this.#stalledUntilMs = undefined;
     this.#socket?.unstall();
-  }
-
-  #countSkipped(dueMs: number): void {
-    const { frameMs, numbers } = this.#context;
-    if (this.#lastDueMs > 0) {
-      numbers.framesSkipped += Math.max(0, Math.round((dueMs - this.#lastDueMs) / frameMs) - 1);
-    }
-    this.#lastDueMs = dueMs;
   }
 
   /** Does what the session wants done. */
@@ -310,18 +263,14 @@ export class LoadSession implements ClientSocketHandlers {
   }
 
   #onOpened(): void {
-    const { audio, isVerified, numbers } = this.#context;
+    const { numbers } = this.#context;
     const nowMs = performance.now();
     numbers.opened.record(nowMs - this.#sinceMs);
     numbers.everOpened++;
     this.#openedMs = nowMs;
     this.#enter("open");
     const { media } = this.#session;
-    if (media === undefined) return;
-    this.#ring = audio.ringFor(media);
-    if (isVerified) {
-      this.#sent = new SentAudio(this.#ring, this.#ring.startOf(this.#index));
-    }
+    if (media !== undefined) this.#stream.start(media);
   }
 
   #flush(): void {

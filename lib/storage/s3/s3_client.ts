@@ -11,36 +11,35 @@ import {
   type ListedPart,
   type ListedUpload,
   type Page,
-  plainETag,
   readObjects,
   readParts,
   readUploadId,
   readUploads,
 } from "./s3_answers.ts";
-import { S3Error } from "./s3_error.ts";
 import { readBody } from "./s3_body.ts";
+import { S3Error } from "./s3_error.ts";
+import {
+  checkRange,
+  readETag,
+  readObjectInfo,
+  readWholeObject,
+  type S3ObjectInfo,
+} from "./s3_object_answers.ts";
 import {
   errorOf,
   readNothing,
   readText,
+  type S3Answer,
   type S3Credentials,
   type S3Patience,
   type S3Request,
   S3Requests,
 } from "./s3_requests.ts";
 
+export type { S3ObjectInfo } from "./s3_object_answers.ts";
+
 /** A large upload is put together by the server, which may take it minutes. */
 const COMPLETE_TIMEOUT_MS = 180_000;
-
-/** What an object is. */
-export interface S3ObjectInfo {
-  readonly sizeBytes: number;
-  /** Without quotation marks. Only of some servers and objects the MD5 of its bytes. */
-  readonly etag: string;
-  readonly modifiedAt: Date;
-  /** SHA-256 that whoever stored it said it has, hexadecimal; nobody checked it. */
-  readonly statedSha256: string | undefined;
-}
 
 /** How an object is stored. */
 export interface PutOptions {
@@ -104,21 +103,7 @@ export class S3Client {
   /** What an object is; `undefined` if there is none. */
   async head(key: string, { signal }: CallOptions = {}): Promise<S3ObjectInfo | undefined> {
     const request: S3Request = { operation: "HeadObject", method: "HEAD", key, signal };
-    const asked = this.#requests.send(request, async (answer) => {
-      await readNothing(answer);
-      const sizeBytes = Number(answer.headers.get("content-length") ?? NaN);
-      const modifiedAt = new Date(answer.headers.get("last-modified") ?? NaN);
-      if (!Number.isSafeInteger(sizeBytes) || Number.isNaN(modifiedAt.getTime())) {
-        throw new S3Error({ operation: "HeadObject", key, failure: "malformed" });
-      }
-      const stated = answer.headers.get("x-amz-meta-sha256");
-      return {
-        sizeBytes,
-        etag: plainETag(answer.headers.get("etag") ?? ""),
-        modifiedAt,
-        statedSha256: stated !== null && /^[\da-f]{64}$/.test(stated) ? stated : undefined,
-      };
-    });
+    const asked = this.#requests.send(request, (answer) => readObjectInfo(key, answer));
     return await orUndefined(asked.catch((error) => this.#explain(error, key, signal)));
   }
 
@@ -149,23 +134,8 @@ export class S3Client {
     { signal }: CallOptions = {},
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const request: S3Request = { operation: "GetObject", method: "GET", key, signal };
-    return await orUndefined(this.#requests.send(request, async ({ headers, body }) => {
-      const sizeBytes = Number(headers.get("content-length") ?? NaN);
-      if (!(sizeBytes <= maxBytes)) {
-        await body?.cancel();
-        const reason = `it has more than ${maxBytes} bytes`;
-        throw new S3Error({ operation: "GetObject", key, failure: "mismatch", reason });
-      }
-      const bytes = new Uint8Array(sizeBytes);
-      let used = 0;
-      for await (const chunk of body ?? []) {
-        if (used + chunk.length > sizeBytes) break;
-        bytes.set(chunk, used);
-        used += chunk.length;
-      }
-      if (used === sizeBytes) return bytes;
-      throw new S3Error({ operation: "GetObject", key, failure: "network" });
-    }));
+    const read = (answer: S3Answer) => readWholeObject(key, answer, maxBytes);
+    return await orUndefined(this.#requests.send(request, read));
   }
 
   /**
@@ -196,14 +166,7 @@ export class S3Client {
             ...(etag ? { "if-match": `"${etag}"` } : {}),
           },
           signal,
-        }, async (answer) => {
-          const range = answer.headers.get("content-range") ?? "";
-          if (range.startsWith(`bytes ${first}-`)) return answer;
-          // Without it, that is the whole object.
-          if (first === 0 && range === "") return answer;
-          await answer.body?.cancel();
-          throw new S3Error({ operation: "GetObject", key, failure: "malformed" });
-        }),
+        }, (answer) => checkRange(key, answer, first)),
     });
   }
 
@@ -341,11 +304,6 @@ function objectHeaders({ contentType, sha256 }: PutOptions): Record<string, stri
 
 function md5Header(md5: string | undefined): Record<string, string> {
   return md5 === undefined ? {} : { "content-md5": Uint8Array.fromHex(md5).toBase64() };
-}
-
-async function readETag(answer: Parameters<typeof readNothing>[0]): Promise<string> {
-  await readNothing(answer);
-  return plainETag(answer.headers.get("etag") ?? "");
 }
 
 function escaped(text: string): string {

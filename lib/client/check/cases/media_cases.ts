@@ -6,8 +6,9 @@
  */
 import { type MediaOffer, SAMPLE_RATE } from "../../../protocol/mod.ts";
 import type { CheckCase } from "../check_case.ts";
+import { describeDisconnect } from "../check_inbox.ts";
 import type { CheckRun } from "../check_run.ts";
-import { describeDisconnect, DISCONNECT_MS, OPENED_MS } from "../check_session.ts";
+import { DISCONNECT_MS, OPENED_MS } from "../check_session.ts";
 import { EXTERNAL, INTERNAL, pcmu, STEREO } from "../open_parameters.ts";
 
 const UNKNOWN_OFFERS: readonly MediaOffer[] = [

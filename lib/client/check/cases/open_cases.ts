@@ -5,8 +5,9 @@
  */
 import { NIL_UUID } from "../../../protocol/mod.ts";
 import { advise, allOf, type CheckCase, fail, skip } from "../check_case.ts";
+import { describeDisconnect } from "../check_inbox.ts";
 import type { CheckRun } from "../check_run.ts";
-import { describeDisconnect, DISCONNECT_MS, OPENED_MS } from "../check_session.ts";
+import { DISCONNECT_MS, OPENED_MS } from "../check_session.ts";
 
 /** Opens a session, which must succeed, and closes it. */
 async function opens(

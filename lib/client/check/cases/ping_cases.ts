@@ -5,8 +5,9 @@
  * neighbours.
  */
 import { advise, CaseEnd, type CheckCase, fail, skip } from "../check_case.ts";
+import { describeDisconnect } from "../check_inbox.ts";
 import type { CheckRun } from "../check_run.ts";
-import { type CheckSession, describeDisconnect, OPENED_MS, PONG_MS } from "../check_session.ts";
+import { type CheckSession, OPENED_MS, PONG_MS } from "../check_session.ts";
 import { EXTERNAL } from "../open_parameters.ts";
 
 async function survivesError(

@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { parseWav } from "../audio/mod.ts";
 import { CallAudio } from "./call_audio.ts";
+import { recordedSession } from "./recorded_session.ts";
 import { reportCall } from "./report_call.ts";
 import type { ServerOptions } from "./server_options.ts";
 import { Terminal } from "./terminal.ts";
@@ -53,7 +54,7 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
     report: new TextReport(),
   });
   if (failures.length > 0) return false;
-  const path = await findRecording(options.recordingsDir, `${sessionId}.wav`);
+  const path = await findRecording(options.recordingsDir, sessionId);
   if (path === undefined) {
     terminal.print(`There is no recording of ${sessionId} in ${options.recordingsDir}`);
     return false;
@@ -73,10 +74,12 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
 }
 
 /** Looks into the folder of each day: a call may end on another day than it began. */
-async function findRecording(folder: string, name: string): Promise<string | undefined> {
+async function findRecording(folder: string, sessionId: string): Promise<string | undefined> {
   for await (const day of Deno.readDir(folder)) {
-    const path = join(folder, day.name, name);
-    if (await Deno.stat(path).then(() => true, () => false)) return path;
+    if (!day.isDirectory) continue;
+    for await (const { name } of Deno.readDir(join(folder, day.name))) {
+      if (recordedSession(name) === sessionId) return join(folder, day.name, name);
+    }
   }
   return undefined;
 }

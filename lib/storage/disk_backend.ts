@@ -51,6 +51,7 @@ export class DiskBackend implements RecordingBackend {
     this.#recordingsDir = recordingsDir;
     this.store = new FileRecordingStore(recordingsDir, {
       ...(syncSeconds === undefined ? {} : { syncSeconds }),
+      hasUniqueNames: objects !== undefined,
     });
     this.#files = new FileRecordingArchive(recordingsDir);
     this.archive = objects === undefined ? this.#files : new CombinedArchive([
@@ -84,6 +85,9 @@ export class DiskBackend implements RecordingBackend {
         ...(uploads?.failingSince === undefined
           ? []
           : [`recordings cannot be uploaded (${uploads.lastErrorCode ?? "see the log"})`]),
+        ...(uploads === undefined || uploads.refused === 0
+          ? []
+          : [`${uploads.refused} recordings are not uploaded, for others are there: see the log`]),
       ],
       freeBytes: this.#freeSpace.freeBytes,
       busySeconds,

@@ -2,8 +2,8 @@
  * What is done with the files of recordings, one request after the other, without waiting for
  * anything but the disk: it runs in a thread of its own (recording_thread.ts).
  *
- * Names: `<folder>/<YYYY-MM-DD>/<sessionId>.wav` (`.wav.part` until it is finished), `.jsonl` and
- * `.json`. Must not import: anything that the server's thread needs to be loaded here.
+ * Names: `<folder>/<YYYY-MM-DD>/<name>.wav` (`.wav.part` until it is finished), `.jsonl` and `.json`;
+ * recording_id.ts says what a name is. Must not import: anything that the server's thread needs to be loaded here.
  */
 import { join } from "node:path";
 import { OpenRecording, type OpenRecordingOptions } from "./open_recording.ts";
@@ -16,7 +16,7 @@ const FINISHED_AT_ONCE = 16;
 
 /** Something to be done with the files of recording `id`, a number that the caller chooses. */
 export type FileRequest =
-  /** Makes a new recording. Of several of one session, the second is named `<sessionId>.2`. */
+  /** Makes a new recording. */
   | {
     readonly what: "create";
     readonly id: number;
@@ -29,7 +29,7 @@ export type FileRequest =
   | { readonly what: "finish"; readonly id: number; readonly ending: PackedEnding }
   | { readonly what: "close"; readonly id: number };
 
-/** How {@link FileOperations} sync what they write, and what they tell of it. */
+/** How {@link FileOperations} name what they make, sync it, and what they tell of it. */
 export interface FileOperationsOptions {
   /** How long what was written may wait to be synced, in seconds; 0 to do it at the end only. */
   readonly syncSeconds: number;
@@ -37,6 +37,8 @@ export interface FileOperationsOptions {
   readonly onSync: (id: number, error: unknown) => void;
   /** Told about once a second while something is not synced, and when all is. */
   readonly onStatus: (status: SyncStatus) => void;
+  /** Whether names are unique, wherever recordings are made; else they are numbered. */
+  readonly hasUniqueNames: boolean;
 }
 
 /** The files of recordings that are being made. All methods throw what the disk says. */
@@ -45,11 +47,13 @@ export class FileOperations {
   readonly #schedule: SyncSchedule;
   readonly #places = new Places(FINISHED_AT_ONCE);
   readonly #onSync: FileOperationsOptions["onSync"];
+  readonly #hasUniqueNames: boolean;
 
   /** Opens no file so far. */
-  constructor({ syncSeconds, onSync, onStatus }: FileOperationsOptions) {
+  constructor({ syncSeconds, onSync, onStatus, hasUniqueNames }: FileOperationsOptions) {
     this.#schedule = new SyncSchedule(syncSeconds, onStatus);
     this.#onSync = onSync;
+    this.#hasUniqueNames = hasUniqueNames;
   }
 
   /** Writes a part of a file of a recording. */
@@ -90,6 +94,7 @@ export class FileOperations {
       schedule: this.#schedule,
       places: this.#places,
       onSync: (error) => this.#onSync(id, error),
+      hasUniqueName: this.#hasUniqueNames,
     };
   }
 

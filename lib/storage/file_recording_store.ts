@@ -24,6 +24,13 @@ export interface FileRecordingStoreOptions {
    * it happens less often: {@link FileStoreStatus.unsyncedSeconds} tells.
    */
   readonly syncSeconds?: number;
+  /**
+   * Whether each recording is named `<sessionId>.<8 random hex digits>`, which is unique wherever it
+   * is made: for folders of several machines that go to one place, and for files that are removed
+   * when they are there. By default, a name is the session's id, and of several recordings of one
+   * session, the second is named `<sessionId>.2`.
+   */
+  readonly hasUniqueNames?: boolean;
 }
 
 /** How the disk keeps up. */
@@ -48,10 +55,12 @@ export class FileRecordingStore implements RecordingStore, AsyncDisposable {
   #lastId = 0;
 
   /** @param folder Path of the folder that has a folder for each day. */
-  constructor(folder: string, { syncSeconds = SYNC_SECONDS }: FileRecordingStoreOptions = {}) {
+  constructor(folder: string, options: FileRecordingStoreOptions = {}) {
     this.#folder = folder;
+    const { syncSeconds = SYNC_SECONDS, hasUniqueNames = false } = options;
     this.#thread = new RecordingThread({
       syncSeconds,
+      hasUniqueNames,
       onSync: (id, error) => this.#watchers.get(id)?.(error),
     });
   }
@@ -62,7 +71,7 @@ export class FileRecordingStore implements RecordingStore, AsyncDisposable {
     return { unsyncedFiles, unsyncedSeconds: unsyncedMs / 1000, busySeconds: busyMs / 1000 };
   }
 
-  /** Makes a new recording. Of several of one session, the second is named `<sessionId>.2`. */
+  /** Makes a new recording. */
   async create(
     day: string,
     sessionId: string,

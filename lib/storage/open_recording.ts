@@ -15,6 +15,7 @@ import type { RecordingEnding } from "./recording_store.ts";
 import type { SyncSchedule } from "./sync_schedule.ts";
 import { whereSupported } from "./sync_support.ts";
 import type { Places } from "./places.ts";
+import { uniqueRecordingName } from "./unique_recording_name.ts";
 
 /** A session that a client tries again may keep its id; more than this is no retry. */
 const MAX_NUMBERED = 10;
@@ -29,6 +30,8 @@ export interface OpenRecordingOptions {
   readonly places: Places;
   /** Its files can't be synced, for this reason; or, `undefined`, they can again. */
   readonly onSync: (error: unknown) => void;
+  /** Whether a new one's name is unique, wherever recordings are made; else it is numbered. */
+  readonly hasUniqueName: boolean;
 }
 
 /** A recording that is being made. All methods throw what the disk says. */
@@ -64,7 +67,10 @@ export class OpenRecording {
     this.messages = new FileBeingWritten(`${location}.jsonl`, watcher, files.messages);
   }
 
-  /** Makes a new recording. Of several of one session, the second is named `<sessionId>.2`. */
+  /**
+   * Makes a new recording. If names are numbered, the second one of a session is named
+   * `<sessionId>.2`.
+   */
   static create(folder: string, sessionId: string, options: OpenRecordingOptions): OpenRecording {
     try {
       return createIn(folder, sessionId, options);
@@ -165,15 +171,22 @@ const TAKEN = [".wav", ".wav.part", ".json", ".removed"];
 
 function createIn(folder: string, sessionId: string, options: OpenRecordingOptions): OpenRecording {
   for (let number = 1; number <= MAX_NUMBERED + 1; number++) {
-    // Not by ever more numbers, which would take ever more time to find a free one.
-    const suffix = number <= MAX_NUMBERED ? number : crypto.randomUUID();
-    const location = join(folder, number === 1 ? sessionId : `${sessionId}.${suffix}`);
+    const name = options.hasUniqueName
+      ? uniqueRecordingName(sessionId)
+      : numberedName(sessionId, number);
+    const location = join(folder, name);
     // Asked for without exceptions, which would cost more than all the rest.
     if (TAKEN.some((extension) => existsSync(location + extension))) continue;
     const messages = createLocked(`${location}.jsonl`);
     if (messages !== undefined) return OpenRecording.of(location, messages, options);
   }
   throw new Error(`There is no free name for a recording of session ${sessionId}`);
+}
+
+function numberedName(sessionId: string, number: number): string {
+  if (number === 1) return sessionId;
+  // Not by ever more numbers, which would take ever more time to find a free one.
+  return `${sessionId}.${number <= MAX_NUMBERED ? number : crypto.randomUUID()}`;
 }
 
 /** `undefined` if somebody has made it before, or has taken it this very moment. */

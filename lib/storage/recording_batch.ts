@@ -13,6 +13,14 @@ import type { SyncStatus } from "./sync_schedule.ts";
  */
 export const NUMBERS_PER_WRITE = 5;
 
+/** What the thread begins with. */
+export interface ThreadSettings {
+  /** How long what was written may wait to be synced, in seconds; 0 to do it at the end only. */
+  readonly syncSeconds: number;
+  /** Whether names are unique, wherever recordings are made; else they are numbered. */
+  readonly hasUniqueNames: boolean;
+}
+
 /** What goes to the thread, to be done in this order. */
 export interface Batch {
   /** A `Float64Array` of {@link NUMBERS_PER_WRITE} for each write; as a buffer, it travels faster. */

@@ -1,15 +1,22 @@
 /**
  * What identifies a recording: the day of its start and its name, `2026-11-22.<sessionId>`, or
- * `2026-11-22.<sessionId>.2` for the second one of a session on that day. It is at the same time the
- * place of its files: folder and name.
+ * `2026-11-22.<sessionId>.2` for the second one of a session on that day, where nobody else makes
+ * recordings; where others do, in places that are not seen, `2026-11-22.<sessionId>.<8 random hex
+ * digits>`. It is at the same time the place of its files: folder and name.
  *
- * Imports nothing but zod.
+ * Imports zod, and how unique names are made.
  */
 import { z } from "zod";
 
+export { uniqueRecordingName } from "./unique_recording_name.ts";
+
 const UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
-/** Of several recordings of one session, a number; or a UUID, if there were too many of them. */
-const NAME = new RegExp(`^(${UUID})(?:\\.(?:[2-9]|10|${UUID}))?$`);
+/**
+ * What makes a name unique; or, of several recordings of one session, a number, and a UUID if there
+ * were too many of them.
+ */
+const SUFFIX = `[0-9a-f]{8}|[2-9]|10|${UUID}`;
+const NAME = new RegExp(`^(${UUID})(?:\\.(?:${SUFFIX}))?$`);
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
 /** A recording's place. */

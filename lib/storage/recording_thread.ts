@@ -13,6 +13,7 @@ import {
   errorOf,
   type NumberedRequest,
   type ThreadReport,
+  type ThreadSettings,
 } from "./recording_batch.ts";
 import type { SyncStatus } from "./sync_schedule.ts";
 
@@ -34,6 +35,8 @@ const MAX_SPARE_BUFFERS = 2;
 export interface RecordingThreadOptions {
   /** How long what was written may wait to be synced, in seconds; 0 to do it at the end only. */
   readonly syncSeconds?: number;
+  /** Whether names are unique, wherever recordings are made; by default they are numbered. */
+  readonly hasUniqueNames?: boolean;
   /** Files of a recording can't be synced, for this reason; or, `undefined`, they can again. */
   readonly onSync?: (id: number, error: unknown) => void;
 }
@@ -192,9 +195,9 @@ export class RecordingThread {
   }
 
   #start(): Worker {
-    const { syncSeconds = 0 } = this.#options;
+    const { syncSeconds = 0, hasUniqueNames = false } = this.#options;
     const worker = new Worker(new URL("./recording_thread_worker.ts", import.meta.url), {
-      workerData: { syncSeconds },
+      workerData: { syncSeconds, hasUniqueNames } satisfies ThreadSettings,
     });
     worker.on("message", (report: ThreadReport) => {
       // Of a thread that was given up, whose requests have failed already.

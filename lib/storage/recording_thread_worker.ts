@@ -10,6 +10,7 @@ import {
   NUMBERS_PER_WRITE,
   type ThreadError,
   type ThreadReport,
+  type ThreadSettings,
 } from "./recording_batch.ts";
 import type { SyncStatus } from "./sync_schedule.ts";
 
@@ -21,9 +22,10 @@ let syncs: [number, ThreadError | undefined][] = [];
 let status: SyncStatus | undefined;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-const { syncSeconds } = workerData as { readonly syncSeconds: number };
+const { syncSeconds, hasUniqueNames } = workerData as ThreadSettings;
 const operations = new FileOperations({
   syncSeconds,
+  hasUniqueNames,
   onSync(id, error) {
     syncs.push([id, error === undefined ? undefined : describe(error)]);
     reportSoon();

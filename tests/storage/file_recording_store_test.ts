@@ -1,9 +1,17 @@
 /**
  * Recordings as files: the suite of all stores, and what is said of the names of files.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { join, relative } from "node:path";
-import { FileRecordingStore, type RecordingFiles } from "../../lib/storage/mod.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { basename, join, relative } from "node:path";
+import {
+  FileRecordingStore,
+  isRecordingName,
+  type RecordingFiles,
+  sessionOf,
+} from "../../lib/storage/mod.ts";
+import { OpenRecording } from "../../lib/storage/open_recording.ts";
+import { Places } from "../../lib/storage/places.ts";
+import { SyncSchedule } from "../../lib/storage/sync_schedule.ts";
 import { until } from "../helpers/deadline.ts";
 import { readIfExists, TempDir } from "../helpers/temp_dir.ts";
 import { noise } from "../helpers/wav_check.ts";
@@ -14,29 +22,32 @@ const DAY = "2026-01-31";
 const ID = "30b0e395-84d3-4570-ac13-9a62d8f514c0";
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-testRecordingStore("FileRecordingStore", async () => {
-  const dir = await TempDir.create();
-  const store = new FileRecordingStore(dir.path);
-  return {
-    store,
-    async read({ location }) {
-      const metadata = await readIfExists(`${location}.json`);
-      return {
-        unfinishedAudio: await readIfExists(`${location}.wav.part`),
-        audio: await readIfExists(`${location}.wav`),
-        messages: await readIfExists(`${location}.jsonl`),
-        metadata: metadata && new TextDecoder().decode(metadata),
-      };
-    },
-    async count() {
-      return (await dir.files()).filter((name) => name.endsWith(".jsonl")).length;
-    },
-    async [Symbol.asyncDispose]() {
-      await store[Symbol.asyncDispose]();
-      await dir[Symbol.asyncDispose]();
-    },
-  };
-});
+for (const names of ["numbered", "unique"] as const) {
+  testRecordingStore(`FileRecordingStore, ${names} names`, async () => {
+    const dir = await TempDir.create();
+    const store = new FileRecordingStore(dir.path, { hasUniqueNames: names === "unique" });
+    return {
+      store,
+      names,
+      async read({ location }) {
+        const metadata = await readIfExists(`${location}.json`);
+        return {
+          unfinishedAudio: await readIfExists(`${location}.wav.part`),
+          audio: await readIfExists(`${location}.wav`),
+          messages: await readIfExists(`${location}.jsonl`),
+          metadata: metadata && new TextDecoder().decode(metadata),
+        };
+      },
+      async count() {
+        return (await dir.files()).filter((name) => name.endsWith(".jsonl")).length;
+      },
+      async [Symbol.asyncDispose]() {
+        await store[Symbol.asyncDispose]();
+        await dir[Symbol.asyncDispose]();
+      },
+    };
+  });
+}
 
 Deno.test("FileRecordingStore: the names of files", async () => {
   await using dir = await TempDir.create();
@@ -93,6 +104,76 @@ for (const left of [".wav", ".wav.part", ".json", ".jsonl"]) {
     assertEquals(await Deno.readTextFile(`${files.location}.json`), "new");
     assert((await dir.files()).length >= 4);
   });
+}
+
+Deno.test("FileRecordingStore: stores of several folders never give the same name", async () => {
+  await using dir = await TempDir.create();
+  const locations: string[] = [];
+  for (const folder of ["one", "two", "three"]) {
+    await using store = new FileRecordingStore(join(dir.path, folder), { hasUniqueNames: true });
+    for (let n = 0; n < 20; n++) {
+      const files = await store.create(DAY, ID);
+      locations.push(files.location);
+      assertEquals(files.id, `${DAY}.${basename(files.location)}`);
+      assert(isRecordingName(basename(files.location)));
+      assertEquals(sessionOf(basename(files.location)), ID);
+      await files.close();
+    }
+  }
+  assertEquals(new Set(locations.map((location) => basename(location))).size, 60);
+});
+
+/** Makes one of a unique name, without a thread. */
+function openIn(folder: string): OpenRecording {
+  return OpenRecording.create(folder, ID, {
+    schedule: new SyncSchedule(0, () => {}),
+    places: new Places(1),
+    onSync: () => {},
+    hasUniqueName: true,
+  });
+}
+
+for (const left of [".wav", ".wav.part", ".json", ".jsonl", ".removed"]) {
+  Deno.test(`OpenRecording: a unique name of which a ${left} is there is not taken`, async () => {
+    await using dir = await TempDir.create();
+    const old = join(dir.path, `${ID}.0badcafe${left}`);
+    await Deno.writeTextFile(old, "old");
+    const names = ["0badcafe", "0badcafe", "600df00d"];
+    const random = stubRandom(names);
+    try {
+      const recording = openIn(dir.path);
+      recording.close();
+      assertEquals(basename(recording.location), `${ID}.600df00d`);
+    } finally {
+      random.restore();
+    }
+    assertEquals(await Deno.readTextFile(old), "old");
+    assertEquals(names, []);
+  });
+}
+
+Deno.test("OpenRecording: if no name is free, it fails, and nothing is touched", async () => {
+  await using dir = await TempDir.create();
+  const old = join(dir.path, `${ID}.0badcafe.json`);
+  await Deno.writeTextFile(old, "old");
+  const random = stubRandom(Array.from({ length: 100 }, () => "0badcafe"));
+  try {
+    assertThrows(() => openIn(dir.path), Error, "There is no free name");
+  } finally {
+    random.restore();
+  }
+  assertEquals(await dir.files(), [`${ID}.0badcafe.json`]);
+});
+
+/** Lets the system's random bytes be these, taken from the list. */
+function stubRandom(digits: string[]): { restore(): void } {
+  const original = crypto.getRandomValues;
+  crypto.getRandomValues = (<T extends ArrayBufferView | null>(into: T): T => {
+    const next = digits.shift();
+    if (next !== undefined && into instanceof Uint8Array) into.set(Uint8Array.fromHex(next));
+    return into;
+  }) as typeof original;
+  return { restore: () => void (crypto.getRandomValues = original) };
 }
 
 Deno.test("FileRecordingStore: files that were let go cannot be written", async () => {

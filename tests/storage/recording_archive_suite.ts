@@ -128,6 +128,7 @@ export function testRecordingArchive(name: string, make: () => Promise<ArchiveUn
     const ids = [
       `2025-12-31.${OTHER_SESSION}`,
       `2026-01-31.${SESSION}`,
+      `2026-01-31.${SESSION}.0badcafe`,
       `2026-01-31.${SESSION}.10`,
       `2026-01-31.${SESSION}.2`,
       `2026-01-31.${SESSION}.${OTHER_SESSION}`,
@@ -166,6 +167,7 @@ export function testRecordingArchive(name: string, make: () => Promise<ArchiveUn
       `2026-01-31/${SESSION}.txt`,
       `2026-01-31/${SESSION.toUpperCase()}.wav`,
       `2026-01-31/${SESSION}.11.wav`,
+      `2026-01-31/${SESSION}.0BADCAFE.wav`,
       `2026-13-01/${SESSION}.wav`,
       `elsewhere/${SESSION}.wav`,
       `2026-01-31/${OTHER_SESSION}.hold`,
@@ -376,7 +378,12 @@ export function testRecordingArchive(name: string, make: () => Promise<ArchiveUn
 
   test("a recording is removed with all that belongs to it, and no other", async (under) => {
     const { archive, put, names } = under;
-    const others = [`${ID}.2`, `2026-01-31.${OTHER_SESSION}`, `2026-02-01.${SESSION}`];
+    const others = [
+      `${ID}.0badcafe`,
+      `${ID}.2`,
+      `2026-01-31.${OTHER_SESSION}`,
+      `2026-02-01.${SESSION}`,
+    ];
     for (const id of others) {
       await put(id, { audio: noise(9), messages: noise(9), metadata: metadataTextOf(id) });
     }
@@ -392,6 +399,24 @@ export function testRecordingArchive(name: string, make: () => Promise<ArchiveUn
     assertEquals(await archive.open(ID, "audio"), undefined);
     assertEquals(await archive.hold(ID), undefined);
     assertEquals(await archive.setHold(ID, HOLD), false);
+    assertEquals(await names(), before);
+  });
+
+  test("a recording of a unique name is read, held and removed, and no other of its session", async (under) => {
+    const { archive, put, names } = under;
+    const [plain, unique, other] = [ID, `${ID}.0badcafe`, `${ID}.0badcaff`];
+    for (const id of [plain, other]) {
+      await put(id, { audio: noise(9), messages: noise(9), metadata: metadataTextOf(ID) });
+    }
+    const before = await names();
+    await put(unique, { audio: noise(20), messages: noise(9), metadata: metadataTextOf(ID) });
+    assertEquals(await archive.metadata(unique), metadataOf(ID));
+    assertEquals((await Array.fromAsync(archive.list())).sort(), [plain, unique, other].sort());
+    assertEquals(await archive.setHold(unique, HOLD), true);
+    const holds = await Promise.all([plain, unique, other].map((id) => archive.hold(id)));
+    assertEquals(holds, [undefined, HOLD, undefined]);
+    assertEquals(await archive.remove(unique), "removed");
+    assertEquals(await archive.metadata(unique), undefined);
     assertEquals(await names(), before);
   });
 

@@ -135,6 +135,22 @@ export function testRecordingIndex(
     }
   });
 
+  test("recordings of one session at one moment, of all kinds of names", async ({ index }) => {
+    const { id } = recording(1);
+    const all = ["", ".2", ".10", ".0badcafe", ".600df00d", ".12345678"]
+      .map((suffix) => ({ ...recording(1), id: id + suffix }));
+    for (const entry of all) await index.put(entry);
+    const expected = idsOf(all.toSorted(newestFirst));
+    for (const limit of [1, 2, 4, 100]) {
+      assertEquals(idsOf(await allPages(index, {}, limit)), expected);
+    }
+    await index.remove(`${id}.0badcafe`);
+    assertEquals(
+      idsOf(await allPages(index, {}, 2)),
+      expected.filter((one) => one !== `${id}.0badcafe`),
+    );
+  });
+
   test("before 1970 and far ahead is a time, too", async ({ index }) => {
     const times = ["1969-12-31T23:59:59.999Z", "1970-01-01T00:00:00.000Z"];
     times.push("9999-12-31T00:00:00.000Z");

@@ -117,16 +117,32 @@ export function testRecordingRemoval(name: string, set: () => Promise<RemovalSce
   test("a recording goes, its entry too, and one line says so", async (make) => {
     const under = await make();
     await under.put(ID);
-    await under.put(`${ID}.2`);
+    const others = [`${ID}.0badcafe`, `${ID}.2`];
+    for (const id of others) await under.put(id);
     const beforeMs = Date.now();
     assertEquals(await under.removal.remove(ID, "api"), "removed");
     assertEquals(await under.removal.remove(ID, "api"), "not_found");
-    assertEquals([...under.indexed], [`${ID}.2`]);
-    assertEquals(await Array.fromAsync(under.archive.list()), [`${ID}.2`]);
+    assertEquals([...under.indexed], others);
+    assertEquals(await Array.fromAsync(under.archive.list()), others);
     const lines = await under.place.lines();
     assertEquals(lines.map(said), [["removed", ID, "api", CONVERSATION]]);
     const ms = Date.parse(lines[0]?.time ?? "");
     assert(beforeMs - 1 <= ms && ms <= Date.now(), lines[0]?.time);
+    assertEquals(await under.place.pending(), []);
+  });
+
+  test("a recording of a unique name goes, and no other of its session", async (make) => {
+    const under = await make();
+    const [one, two] = [`${ID}.0badcafe`, `${ID}.600df00d`];
+    for (const id of [ID, one, two]) await under.put(id);
+    assertEquals(await under.removal.setHold(two, HOLD, "api"), true);
+    assertEquals(await under.removal.remove(one, "api"), "removed");
+    assertEquals(await under.removal.remove(two, "retention"), "on_hold");
+    assertEquals([...under.indexed], [ID, two]);
+    assertEquals((await under.place.lines()).map(said), [
+      ["hold_set", two, "api", CONVERSATION],
+      ["removed", one, "api", CONVERSATION],
+    ]);
     assertEquals(await under.place.pending(), []);
   });
 

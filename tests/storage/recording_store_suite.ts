@@ -1,7 +1,7 @@
 /**
  * What every store of recordings has to do: one suite, for all of them.
  */
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import fc from "fast-check";
 import { placeOf, type RecordingFiles, type RecordingStore } from "../../lib/storage/mod.ts";
 import { assertSameBytes, concat, noise } from "../helpers/wav_check.ts";
@@ -20,6 +20,8 @@ export interface StoredRecording {
 /** A store under test, and a way to see what it holds, which goes around it. */
 export interface StoreUnderTest extends AsyncDisposable {
   readonly store: RecordingStore;
+  /** What is behind the session's id in a recording's name: a number if need be, or always digits. */
+  readonly names: "numbered" | "unique";
   /** Reads what is at a recording's location. */
   read(files: RecordingFiles): Promise<StoredRecording>;
   /** How many recordings there are, of all days. */
@@ -147,10 +149,19 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
     assertEquals([textOf(audio), textOf(log), metadata], ["HEADaudio", "one\n", "{}"]);
   });
 
-  test("recordings have identifiers, each its own", async ({ store }) => {
+  test("recordings have identifiers, each its own", async ({ store, names }) => {
     const all = await Promise.all([ID, ID, OTHER_ID].map((id) => store.create(DAY, id)));
     const ids = all.map(({ id }) => id).sort();
-    assertEquals(ids, [`${DAY}.${ID}`, `${DAY}.${ID}.2`, `${DAY}.${OTHER_ID}`]);
+    if (names === "numbered") {
+      assertEquals(ids, [`${DAY}.${ID}`, `${DAY}.${ID}.2`, `${DAY}.${OTHER_ID}`]);
+    } else {
+      assertEquals(
+        ids.map((id) => id.slice(0, 47)),
+        [ID, ID, OTHER_ID].map((id) => `${DAY}.${id}`),
+      );
+      for (const id of ids) assertMatch(id.slice(47), /^\.[\da-f]{8}$/);
+      assertEquals(new Set(ids).size, 3);
+    }
     for (const id of ids) assert(placeOf(id) !== undefined, id);
     await Promise.all(all.map((files) => files.close()));
   });
@@ -194,7 +205,8 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
     assertSameBytes((await read(files)).audio ?? new Uint8Array(), large);
   });
 
-  test("a second recording of one session is another one", async ({ store, read, count }) => {
+  test("a second recording of one session is another one", async (under) => {
+    const { store, read, count, names } = under;
     const all: RecordingFiles[] = [];
     for (const text of ["first", "second", "third"]) {
       const files = await store.create(DAY, ID);
@@ -206,7 +218,8 @@ export function testRecordingStore(name: string, make: () => Promise<StoreUnderT
     }
     const [first, second] = all;
     assert(first !== undefined && second !== undefined);
-    assertEquals(second.location, `${first.location}.2`);
+    if (names === "numbered") assertEquals(second.location, `${first.location}.2`);
+    else assertNotEquals(second.location, first.location);
     for (const [index, text] of ["first", "second", "third"].entries()) {
       const files = all[index];
       assert(files !== undefined);

@@ -184,6 +184,9 @@ Deno.test("recovery: leaves alone what has ended, and what is no recording", asy
     await writeFiles(folder, `${name}.6`, { ...partial(name), ".removed": "" });
     await writeFiles(folder, `${name}.5`, { ".hold": "{}" });
     await writeFiles(folder, `${name}.1`, partial(name));
+    await writeFiles(folder, `${name}.0BADCAFE`, partial(name));
+    await writeFiles(folder, `${name}.0badcafe0`, partial(name));
+    await writeFiles(folder, `${name}.0badcafe`, { ".wav.part": AUDIO, ".json": "" });
     await writeFiles(folder, name.toUpperCase(), partial(name));
     await writeFiles(folder, "holiday", partial(name));
     await writeFiles(folder, name, partial(name), "archive");

@@ -174,9 +174,12 @@ Deno.test("recovery: with nothing that says whose it is, it says so, and logs it
   assertEquals(logs.of("Recovered the recording {id}, but nothing says whose it is").length, 4);
 });
 
-Deno.test("recovery: the name of a second recording of a session", async () => {
+Deno.test("recovery: the names of further recordings of a session, and unique ones", async () => {
   const files = { ".wav.part": AUDIO, ".jsonl": callLog(ID, STEREO_PCMU) };
-  assertEquals((await recovered(files, { name: `${ID}.2` })).conversationId, CONVERSATION_ID);
+  for (const name of [`${ID}.2`, `${ID}.0badcafe`, `${ID}.12345678`]) {
+    const { conversationId, sessionId } = await recovered(files, { name });
+    assertEquals([conversationId, sessionId], [CONVERSATION_ID, ID]);
+  }
   const upper = callLine(recordedCall(ID.toUpperCase(), STEREO_PCMU));
   const metadata = await recovered({ ...files, ".jsonl": upper }, { name: `${ID}.10` });
   assertEquals(metadata.sessionId, ID.toUpperCase());

@@ -83,8 +83,8 @@ class Under implements AsyncDisposable {
   }
 
   /** Puts a recording there that started and ended at these times. */
-  async put(startedAt: string, endedAt = startedAt): Promise<string> {
-    const id = `${startedAt.slice(0, 10)}.${crypto.randomUUID()}`;
+  async put(startedAt: string, endedAt = startedAt, name?: string): Promise<string> {
+    const id = `${startedAt.slice(0, 10)}.${name ?? crypto.randomUUID()}`;
     await this.recordings.put(id, {
       ".wav": noise(10),
       ".jsonl": "{}\n",
@@ -123,6 +123,16 @@ Deno.test("retention: what ended so many days ago goes, to the millisecond", asy
     lines.map(({ action, by }) => `${action} by ${by}`),
     Array(5).fill("removed by retention"),
   );
+});
+
+Deno.test("retention: of recordings of one session, each goes when it is old enough", async () => {
+  await using under = await Under.make();
+  const old = "2026-05-16T11:00:00.000Z";
+  for (const suffix of ["", ".2", ".0badcafe"]) await under.put(old, old, SESSION + suffix);
+  const young = await under.put(old, "2026-05-16T12:30:00.000Z", `${SESSION}.600df00d`);
+  await using retention = under.retention();
+  assertEquals(await retention.run(), { removed: 3, onHold: 0, failed: 0 });
+  assertEquals(await under.left(), [young]);
 });
 
 Deno.test("retention: it does not look at days that are young", async () => {

@@ -1,13 +1,15 @@
 /**
- * Compares our server's recordings, `<folder>/<day>/<sessionId>.wav`, with what a load sent.
+ * Compares our server's recordings, `<folder>/<day>/<sessionId>.wav` or
+ * `<sessionId>.<8 digits>.wav`, with what a load sent.
  *
  * One file after the other: memory is bounded by the longest of them. Imports the neighbours and
  * the audio room.
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseWav, WavFormatError } from "../../audio/mod.ts";
 import { describeFailure } from "../../config/describe_failure.ts";
+import { recordedSession } from "../recorded_session.ts";
 import type { VerifyCounts } from "./load_result.ts";
 import type { SentAudio } from "./sent_audio.ts";
 
@@ -41,15 +43,15 @@ export async function verifyRecordings(
   const verdicts = new Verdicts();
   const waiting = new Map(
     sessions.filter(({ sent }) => sent.bytes > 0)
-      .map((session) => [`${session.sessionId}.wav`, session]),
+      .map((session) => [session.sessionId, session]),
   );
   let lastFoundMs = performance.now();
   while (waiting.size > 0) {
-    for (const path of await findFiles(folder, (name) => waiting.has(name))) {
-      const name = path.slice(path.length - "01234567-89ab-cdef-0123-456789abcdef.wav".length);
-      const session = waiting.get(name);
+    for (const path of await findFiles(folder, (name) => waiting.has(sessionOf(name)))) {
+      const sessionId = sessionOf(basename(path));
+      const session = waiting.get(sessionId);
       if (session === undefined) continue;
-      waiting.delete(name);
+      waiting.delete(sessionId);
       verdicts.add(session, await compare(path, session));
       lastFoundMs = performance.now();
     }
@@ -58,6 +60,10 @@ export async function verifyRecordings(
   }
   for (const session of waiting.values()) verdicts.addMissing(session);
   return verdicts.counts;
+}
+
+function sessionOf(fileName: string): string {
+  return recordedSession(fileName) ?? "";
 }
 
 /** Looks into the folder of each day: a run may go on over midnight. */

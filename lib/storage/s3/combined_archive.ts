@@ -64,7 +64,15 @@ export class CombinedArchive implements RecordingArchive {
     return isThere;
   }
 
-  /** From all places, the nearest first: an upload that finds it gone removes what it stored. */
+  /**
+   * From all places, the nearest first: an upload that finds it gone removes what it stored.
+   *
+   * If two recordings have the same identifier, one here and another one in object storage, both go.
+   * There are none of unique names: only those whose upload was refused, made under plain names
+   * before there was object storage. To tell them from one that was uploaded, their metadata would
+   * have to be compared; then any difference, and any removal that was broken off here, would leave
+   * a recording that somebody was told is removed, which is worse.
+   */
   async remove(id: string): Promise<"removed" | "not_found" | "being_made"> {
     let result: "removed" | "not_found" = "not_found";
     // In this order: one that is being made is in the first place, and then nothing is removed.

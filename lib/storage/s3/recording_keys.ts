@@ -7,13 +7,20 @@ import { isDay, isRecordingName, type RecordingPlace } from "../recording_id.ts"
 import { checkPrefix } from "./s3_address.ts";
 
 /**
- * What a recording that has ended may consist of. The metadata comes last: where they are, all else
- * is.
+ * What a recording that has ended may consist of, in the order of its upload. The messages come
+ * first: all recordings have some, none those of another, so whoever stores them has the place. The
+ * metadata comes last: where they are, all else is.
  */
-export const RECORDING_EXTENSIONS = [".wav", ".jsonl", ".hold", ".json"] as const;
+export const RECORDING_EXTENSIONS = [".jsonl", ".wav", ".hold", ".json"] as const;
 
 /** Of a file or object of a recording. */
 export type RecordingExtension = typeof RECORDING_EXTENSIONS[number];
+
+/** Those that tell one recording from another. A hold says the same of any, and is set in any place. */
+export const IDENTIFYING_EXTENSIONS = [".jsonl", ".wav", ".json"] as const;
+
+/** Of a file or object by which a recording is known. */
+export type IdentifyingExtension = typeof IDENTIFYING_EXTENSIONS[number];
 
 /** What each is, for whoever fetches it otherwise. */
 export const CONTENT_TYPES = {

@@ -164,7 +164,9 @@ async function claim(
     await client.put(key, body, { md5, isNew: true });
     return true;
   } catch (error) {
-    if (error instanceof S3Error && error.status === 412) return false;
+    // There is one, or one that another instance stores at this moment.
+    const statuses: readonly unknown[] = [409, 412];
+    if (error instanceof S3Error && statuses.includes(error.status)) return false;
     throw error;
   }
 }

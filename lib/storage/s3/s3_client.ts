@@ -48,7 +48,10 @@ export interface PutOptions {
   readonly sha256?: string;
   /** MD5 of the body, hexadecimal: the server refuses another body. */
   readonly md5?: string;
-  /** Only if there is no object of this key; servers that can't do that store it anyway. */
+  /**
+   * Only if there is no object of this key: the status is 412 if there is. Servers that can't do
+   * that store it anyway, or answer `NotImplemented`.
+   */
   readonly isNew?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
@@ -94,7 +97,7 @@ export class S3Client {
       headers: {
         ...objectHeaders(options),
         ...md5Header(options.md5),
-        ...(options.isNew ? { "if-none-match": "*" } : {}),
+        ...newHeader(options.isNew),
       },
       signal: options.signal,
     }, readETag);
@@ -234,7 +237,7 @@ export class S3Client {
     key: string,
     uploadId: string,
     parts: readonly UploadedPart[],
-    { signal }: CallOptions = {},
+    { signal, isNew }: Pick<PutOptions, "signal" | "isNew"> = {},
   ): Promise<void> {
     const list = parts.map(({ number, etag }) =>
       `<Part><PartNumber>${number}</PartNumber><ETag>&quot;${escaped(etag)}&quot;</ETag></Part>`
@@ -244,7 +247,7 @@ export class S3Client {
       method: "POST",
       key,
       query: { uploadId },
-      headers: { "content-type": "application/xml" },
+      headers: { "content-type": "application/xml", ...newHeader(isNew) },
       body: new TextEncoder().encode(
         `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${
           list.join("")
@@ -304,6 +307,10 @@ function objectHeaders({ contentType, sha256 }: PutOptions): Record<string, stri
 
 function md5Header(md5: string | undefined): Record<string, string> {
   return md5 === undefined ? {} : { "content-md5": Uint8Array.fromHex(md5).toBase64() };
+}
+
+function newHeader(isNew: boolean | undefined): Record<string, string> {
+  return isNew ? { "if-none-match": "*" } : {};
 }
 
 function escaped(text: string): string {

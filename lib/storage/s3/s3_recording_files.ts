@@ -63,18 +63,14 @@ export class S3RecordingFiles implements RecordingFiles {
     this.#messages = stream("messages");
   }
 
-  /**
-   * Takes the name, and keeps saying that somebody makes this recording.
-   *
-   * @throws {S3Error} With status 412 if the name is taken.
-   */
+  /** Says that somebody makes this recording, and goes on doing so. */
   async begin(): Promise<void> {
-    await this.#signOfLife(true);
+    await this.#signOfLife();
     const { signOfLifeMs } = this.#options;
     this.#lifeTimer = setInterval(() => {
       if (performance.now() - this.#lastStoredMs < signOfLifeMs) return;
       // If it fails, so do segments, which is reported.
-      this.#life = this.#signOfLife(false).catch(() => {});
+      this.#life = this.#signOfLife().catch(() => {});
     }, signOfLifeMs);
   }
 
@@ -193,11 +189,11 @@ export class S3RecordingFiles implements RecordingFiles {
     }
   }
 
-  async #signOfLife(isNew: boolean): Promise<void> {
+  async #signOfLife(): Promise<void> {
     const { client, keys, place } = this.#options;
     const body = new TextEncoder().encode("{}\n");
     const md5 = createHash("md5").update(body).digest("hex");
-    await client.put(`${keys.base(place)}${SEGMENTS}begin`, body, { md5, isNew });
+    await client.put(`${keys.base(place)}${SEGMENTS}begin`, body, { md5 });
     this.#lastStoredMs = performance.now();
   }
 

@@ -6,19 +6,15 @@
  * What a killed instance left is completed by {@link S3RecordingStore.recoverSegments}. Imports its
  * neighbours.
  */
-import { isRecordingName, recordingId, type RecordingPlace } from "../recording_id.ts";
+import { isRecordingName, recordingId, uniqueRecordingName } from "../recording_id.ts";
 import type { RecordingMetadata } from "../recording_metadata.ts";
 import type { RecordingFiles, RecordingStore } from "../recording_store.ts";
 import { RecordingKeys } from "./recording_keys.ts";
 import { type RecoveredSegments, recoverSegments } from "./recover_segments.ts";
 import type { S3Client } from "./s3_client.ts";
-import { S3Error } from "./s3_error.ts";
 import { S3RecordingArchive } from "./s3_recording_archive.ts";
 import { S3RecordingFiles } from "./s3_recording_files.ts";
 import { ByteBudget } from "./segment_stream.ts";
-
-/** A session that a client tries again may keep its id; more than this is no retry. */
-const MAX_NUMBERED = 10;
 
 /** Of a recording of which nothing came for so long, the instance is gone. */
 const STALE_MS = 60_000;
@@ -84,43 +80,33 @@ export class S3RecordingStore implements RecordingStore {
   }
 
   /**
-   * Makes a new recording. Of several of one session, the second is named `<sessionId>.2`. Two
-   * instances that make one of the same session at the same moment are kept apart by servers that
-   * know `If-None-Match`, as AWS, MinIO and R2 do.
+   * Makes a new recording. Its name is unique, so that nobody need be asked whether it is free:
+   * other instances may make one of the same session, at the same moment or later.
    */
   async create(
     day: string,
     sessionId: string,
     onSync: (error: unknown) => void = () => {},
   ): Promise<RecordingFiles> {
-    if (!isRecordingName(sessionId)) throw new RangeError("Expected a UUID in lower case");
-    for (let number = 1; number <= MAX_NUMBERED + 1; number++) {
-      const suffix = number <= MAX_NUMBERED ? number : crypto.randomUUID();
-      const name = number === 1 ? sessionId : `${sessionId}.${suffix}`;
-      const place = { day, name };
-      const id = recordingId(place);
-      if (this.#own.has(id)) continue;
-      // Before it is asked for: who had it a moment ago has left objects by then.
-      this.#own.add(id);
-      if (await this.#isUsed(place)) continue;
-      const files = new S3RecordingFiles({
-        ...this.#options,
-        place,
-        keys: this.#keys,
-        budget: this.#budget,
-        onSync,
-        onClosed: () => this.#own.delete(id),
-      });
-      try {
-        await files.begin();
-        return files;
-      } catch (error) {
-        await files.close();
-        const isTaken = error instanceof S3Error && error.status === 412;
-        if (!isTaken) throw error;
-      }
+    const place = { day, name: uniqueRecordingName(sessionId) };
+    if (!isRecordingName(place.name)) throw new RangeError("Expected a UUID in lower case");
+    const id = recordingId(place);
+    const files = new S3RecordingFiles({
+      ...this.#options,
+      place,
+      keys: this.#keys,
+      budget: this.#budget,
+      onSync,
+      onClosed: () => this.#own.delete(id),
+    });
+    this.#own.add(id);
+    try {
+      await files.begin();
+    } catch (error) {
+      await files.close();
+      throw error;
     }
-    throw new Error(`There is no free name for a recording of session ${sessionId}`);
+    return files;
   }
 
   /**
@@ -142,23 +128,5 @@ export class S3RecordingStore implements RecordingStore {
     });
     for (const id of result.impossible) this.#impossible.add(id);
     return result;
-  }
-
-  /** Whether there is anything of a recording. Unless there is not, its name is given back. */
-  async #isUsed(place: RecordingPlace): Promise<boolean> {
-    let isUsed = true;
-    try {
-      isUsed = await this.#hasObjects(place);
-    } finally {
-      if (isUsed) this.#own.delete(recordingId(place));
-    }
-    return isUsed;
-  }
-
-  async #hasObjects(place: RecordingPlace): Promise<boolean> {
-    for await (const { key } of this.#options.client.list(`${this.#keys.base(place)}.`)) {
-      if (this.#keys.parse(key)?.name === place.name) return true;
-    }
-    return false;
   }
 }

@@ -4,11 +4,12 @@
  *
  * Imports its neighbours.
  */
-import { digestFile, etagOf, type FileDigest, readPart } from "./file_digest.ts";
+import { etagOf, type FileDigest, readPart } from "./file_digest.ts";
+import { OtherRecordingError } from "./other_recording_error.ts";
 import type { PutOptions, S3Client, UploadedPart } from "./s3_client.ts";
 import { S3Error } from "./s3_error.ts";
 import type { UploadedFile, UploadStateFile } from "./upload_marker.ts";
-import { type ExpectedObject, verifyObject } from "./verify_object.ts";
+import { type ExpectedObject, type VerifiedObject, verifyObject } from "./verify_object.ts";
 
 /** Larger files go by parts. */
 const WHOLE_BYTES = 16 * 1024 * 1024;
@@ -22,8 +23,13 @@ export interface FileUpload {
   readonly path: string;
   readonly key: string;
   readonly contentType: string;
-  /** Whether it may have been uploaded before, without that being noted. */
-  readonly mayBeThere: boolean;
+  /** What the file is. */
+  readonly digest: FileDigest;
+  /**
+   * What is at the key: `nothing`, and then nothing is replaced; the `same` bytes, which are not
+   * sent; or something that may be `replaced`.
+   */
+  readonly there: "nothing" | "same" | "replaced";
   /** Where an upload by parts is noted. */
   readonly state: UploadStateFile;
   /** Stops it at once. */
@@ -32,65 +38,85 @@ export interface FileUpload {
   readonly isStopping: () => boolean;
 }
 
-/** What was uploaded, and what the file was by then. */
-export interface FileUploaded {
-  readonly uploaded: UploadedFile;
-  readonly digest: FileDigest;
-}
-
 /** Size of parts: `Infinity` for a file that goes as a whole. */
 export function partBytesOf(sizeBytes: number): number {
   if (sizeBytes <= WHOLE_BYTES) return Infinity;
   return PART_BYTES * Math.ceil(sizeBytes / (PART_BYTES * MAX_PARTS));
 }
 
+/** The object that a file becomes. */
+export function objectOf(digest: FileDigest): ExpectedObject {
+  const { sizeBytes, sha256 } = digest;
+  return { sizeBytes, sha256, etag: etagOf(digest, partBytesOf(sizeBytes) !== Infinity) };
+}
+
 /**
- * Uploads a file, unless the object is there and has its bytes.
+ * Uploads a file.
  *
+ * @throws {OtherRecordingError} If there is something else by now.
  * @throws {S3Error} If storage fails, if the object is not what was sent, or `stopped`.
  * @throws {FileChangedError} If the file is written to.
  * @throws What the disk says.
  */
-export async function uploadFile(upload: FileUpload): Promise<FileUploaded> {
-  const { client, path, key, contentType, mayBeThere, state, signal } = upload;
-  const digest = await digestFile(path, partBytesOf, signal);
-  const { sizeBytes, sha256 } = digest;
-  const partBytes = partBytesOf(sizeBytes);
-  const expected = { sizeBytes, sha256, etag: etagOf(digest, partBytes !== Infinity) };
-  if (!mayBeThere || !await isThere(client, key, expected, signal)) {
-    using file = await Deno.open(path);
-    const options: PutOptions = { contentType, sha256, signal };
-    if (partBytes === Infinity) {
-      const body = await readPart(file, 0, new Uint8Array(sizeBytes));
-      await client.put(key, body, { ...options, md5: expected.etag });
-    } else {
-      await uploadParts(upload, file, partBytes, digest, options);
-    }
+export async function uploadFile(upload: FileUpload): Promise<UploadedFile> {
+  const { client, key, digest, there, state, signal } = upload;
+  const expected = objectOf(digest);
+  const { sizeBytes, sha256 } = expected;
+  let isTaken = false;
+  if (there === "replaced") await store(upload, expected, false);
+  if (there === "nothing") isTaken = !await storeNew(upload, expected);
+  let verified: VerifiedObject;
+  try {
+    verified = await verifyObject(client, key, expected, signal);
+  } catch (error) {
+    // If it has our bytes, only the answer was lost when it was stored.
+    const isOther = isTaken && error instanceof S3Error && error.failure === "mismatch";
+    throw isOther ? new OtherRecordingError(key) : error;
   }
-  const verified = await verifyObject(client, key, expected, signal);
-  await state.setParts(undefined);
-  return { digest, uploaded: { sizeBytes, sha256, ...verified } };
+  // Those of another file go on.
+  if ((await state.parts())?.key === key) await state.setParts(undefined);
+  return { sizeBytes, sha256, ...verified };
 }
 
-/** Whether an earlier upload has come to its end, and only nobody noted it. */
-async function isThere(
-  client: S3Client,
-  key: string,
-  { sizeBytes, etag }: ExpectedObject,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const info = await client.head(key, { signal });
-  return info !== undefined && info.sizeBytes === sizeBytes && info.etag === etag;
+/** @returns False if there is an object by now. */
+async function storeNew(upload: FileUpload, expected: ExpectedObject): Promise<boolean> {
+  try {
+    await store(upload, expected, true);
+    return true;
+  } catch (error) {
+    if (!(error instanceof S3Error)) throw error;
+    if (error.status === 412) return false;
+    // A server that knows no such condition: a moment ago, nothing was there.
+    if (error.code !== "NotImplemented") throw error;
+    await store(upload, expected, false);
+    return true;
+  }
+}
+
+async function store(
+  upload: FileUpload,
+  { sizeBytes, sha256, etag }: ExpectedObject,
+  isNew: boolean,
+): Promise<void> {
+  const { client, path, key, contentType, signal } = upload;
+  using file = await Deno.open(path);
+  const options: PutOptions = { contentType, sha256, isNew, signal };
+  const partBytes = partBytesOf(sizeBytes);
+  if (partBytes === Infinity) {
+    const body = await readPart(file, 0, new Uint8Array(sizeBytes));
+    await client.put(key, body, { ...options, md5: etag });
+  } else {
+    await uploadParts(upload, file, partBytes, options);
+  }
 }
 
 async function uploadParts(
   upload: FileUpload,
   file: Deno.FsFile,
   partBytes: number,
-  { sizeBytes, sha256, partMd5s }: FileDigest,
   options: PutOptions,
 ): Promise<void> {
-  const { client, key, state, signal } = upload;
+  const { client, key, state, signal, digest: { sizeBytes, sha256, partMd5s } } = upload;
   const begun = await resume(upload, sha256);
   const uploadId = begun?.uploadId ?? await client.createUpload(key, options);
   if (begun === undefined) await state.setParts({ key, uploadId, sizeBytes, sha256 });
@@ -112,11 +138,15 @@ async function uploadParts(
   }
   throwIfStopping(upload);
   try {
-    await client.completeUpload(key, uploadId, parts, { signal });
+    await client.completeUpload(key, uploadId, parts, options);
   } catch (error) {
-    // Perhaps only the answer was lost: whether the object is there is looked at next.
-    if (!(error instanceof S3Error) || error.code !== "NoSuchUpload") throw error;
+    if (!(error instanceof S3Error)) throw error;
+    const isOver = error.code === "NoSuchUpload";
+    if (!isOver && error.status !== 412) throw error;
+    if (!isOver) await client.abortUpload(key, uploadId, { signal });
     await state.setParts(undefined);
+    // Perhaps only the answer was lost: whether the object is there is looked at next.
+    if (!isOver) throw error;
   }
 }
 

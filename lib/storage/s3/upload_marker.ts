@@ -1,7 +1,7 @@
 /**
  * What an upload leaves beside a recording: `.s3` when all of it is in object storage, verified;
  * and until then `.s3.upload`, by which it can go on after a restart, or be undone if the recording
- * was removed meanwhile.
+ * was removed meanwhile, without touching another one's objects.
  *
  * Imports zod and its neighbours.
  */
@@ -9,6 +9,7 @@ import { getLogger } from "@logtape/logtape";
 import { z } from "zod";
 import { writeDurably } from "../durable_file.ts";
 import { readIfThere, removeIfThere, statIfThere } from "./if_there.ts";
+import { IDENTIFYING_EXTENSIONS } from "./recording_keys.ts";
 
 const log = getLogger(["audiohook", "upload"]);
 
@@ -45,9 +46,20 @@ export const begunPartsSchema = z.object({
   sha256,
 });
 
+/** Schema of what an upload sends. */
+export const notedObjectSchema = z.object({
+  extension: z.enum(IDENTIFYING_EXTENSIONS),
+  sizeBytes,
+  sha256,
+  /** That most servers give it. */
+  etag: z.string(),
+});
+
 /** Schema of what is known of an upload that is under way. */
 export const uploadStateSchema = z.object({
   version: z.literal(1),
+  /** By which the objects of this recording are known, beside those of another one. */
+  objects: z.array(notedObjectSchema).default([]),
   parts: begunPartsSchema.optional(),
 });
 
@@ -58,10 +70,15 @@ export type UploadMarker = z.infer<typeof uploadMarkerSchema>;
 /** What is known of a file that is being uploaded by parts. */
 export type BegunParts = z.infer<typeof begunPartsSchema>;
 
+/** What an upload sends, noted before it is sent. */
+export type NotedObject = z.infer<typeof notedObjectSchema>;
+
 /** Extension of a marker. */
 export const MARKER = ".s3";
 /** Extension of a state. */
 export const STATE = ".s3.upload";
+
+type UploadState = z.infer<typeof uploadStateSchema>;
 
 /** Reads a small file of JSON; `undefined` if there is none, or none of this kind. */
 export async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
@@ -93,19 +110,28 @@ export class UploadStateFile {
     return await statIfThere(this.#path) !== undefined;
   }
 
-  /** An upload begins, or goes on. */
-  async begin(): Promise<void> {
-    if (!await this.hasBegun()) await this.#write(undefined);
+  /** An upload begins, or goes on, and sends these. */
+  async begin(objects: readonly NotedObject[]): Promise<void> {
+    const state = await this.#read();
+    const isNoted = await this.hasBegun() &&
+      JSON.stringify(state.objects) === JSON.stringify(objects);
+    if (!isNoted) await this.#write({ ...state, objects: [...objects] });
+  }
+
+  /** What was sent, or is. */
+  async objects(): Promise<readonly NotedObject[]> {
+    return (await this.#read()).objects;
   }
 
   /** The file that is being uploaded by parts. */
   async parts(): Promise<BegunParts | undefined> {
-    return (await readJson(this.#path, uploadStateSchema))?.parts;
+    return (await this.#read()).parts;
   }
 
   /** A file is being uploaded by parts; or, `undefined`, it is done. */
   async setParts(parts: BegunParts | undefined): Promise<void> {
-    if (parts !== undefined || await this.parts() !== undefined) await this.#write(parts);
+    const state = await this.#read();
+    if (parts !== undefined || state.parts !== undefined) await this.#write({ ...state, parts });
   }
 
   /** The upload is done, or undone. */
@@ -113,9 +139,13 @@ export class UploadStateFile {
     await removeIfThere(this.#path);
   }
 
-  async #write(parts: BegunParts | undefined): Promise<void> {
+  async #read(): Promise<UploadState> {
+    return await readJson(this.#path, uploadStateSchema) ?? { version: 1, objects: [] };
+  }
+
+  async #write(state: UploadState): Promise<void> {
     try {
-      await writeDurably(this.#path, JSON.stringify({ version: 1, parts }) + "\n");
+      await writeDurably(this.#path, JSON.stringify(state) + "\n");
     } catch (error) {
       log.debug("Cannot note the state of an upload: {error}", { error });
     }

@@ -7,6 +7,7 @@
 import { getLogger } from "@logtape/logtape";
 import { placeOf } from "../recording_id.ts";
 import { endOldUploads } from "./old_uploads.ts";
+import { OtherRecordingError } from "./other_recording_error.ts";
 import { RecordingKeys } from "./recording_keys.ts";
 import type { S3Client } from "./s3_client.ts";
 import { S3Error } from "./s3_error.ts";
@@ -19,9 +20,12 @@ const log = getLogger(["audiohook", "upload"]);
 /** A recording whose writer is still there is looked at again. */
 const BEING_MADE_PAUSE_MS = 2_000;
 
+const REFUSED_PAUSE_MS = 3_600_000;
+
 /** Codes that say something of one object, not of the server. */
 const OF_ONE_OBJECT = new Set([
   "BadDigest",
+  "ConditionalRequestConflict",
   "EntityTooLarge",
   "EntityTooSmall",
   "InvalidDigest",
@@ -41,8 +45,9 @@ export interface UploadQueueOptions {
   readonly prefix?: string;
   /**
    * Whether local files are removed when their objects are verified. Then the name of a recording is
-   * free again: only where no session of the same id comes a second time on a day, whose objects
-   * would replace those of the first.
+   * free again: only where recordings have unique names (`FileRecordingStoreOptions.hasUniqueNames`).
+   * With other names, a second recording of a session on a day may get the name of the first, and is
+   * then not uploaded.
    */
   readonly removesLocal?: boolean;
   /** How many recordings at once; 2 by default. */
@@ -54,11 +59,13 @@ export interface UploadQueueOptions {
   /** Longest pause; 5 minutes by default. */
   readonly maxPauseMs?: number;
   readonly random?: () => number;
+  /** After which a recording is tried again that could not be uploaded because another one is there. */
+  readonly refusedPauseMs?: number;
 }
 
 /** How the queue is doing. */
 export interface UploadStatus {
-  /** Recordings that are still to be uploaded, those under way included. */
+  /** Recordings that are still to be uploaded, those under way included, those refused left out. */
   readonly waiting: number;
   readonly underWay: number;
   /** When the one ended that has waited longest; `undefined` if none waits. */
@@ -69,6 +76,11 @@ export interface UploadStatus {
   readonly lastErrorCode: string | undefined;
   /** Uploaded since the start. */
   readonly uploaded: number;
+  /**
+   * Recordings that can't be uploaded because another one of the same name is there: they stay on
+   * the disk, and the log says what to do. At most `maxWaiting` are counted.
+   */
+  readonly refused: number;
   /** Whether folders are still being looked through. */
   readonly isScanning: boolean;
 }
@@ -95,6 +107,9 @@ export class UploadQueue implements AsyncDisposable {
   #pausedUntilMs = 0;
   #lastErrorCode: string | undefined;
   #uploaded = 0;
+  /** Recordings that can't be uploaded because another one is there. */
+  readonly #refused = new Set<string>();
+  #refusedTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** @throws {S3PlaceError} If the prefix can be none. */
   constructor(options: UploadQueueOptions) {
@@ -106,6 +121,7 @@ export class UploadQueue implements AsyncDisposable {
       firstPauseMs: 1_000,
       maxPauseMs: 300_000,
       random: Math.random,
+      refusedPauseMs: REFUSED_PAUSE_MS,
       ...options,
     };
     this.#keys = new RecordingKeys(this.#options.prefix);
@@ -136,6 +152,7 @@ export class UploadQueue implements AsyncDisposable {
       failingSince: this.#failingSinceMs === undefined ? undefined : new Date(this.#failingSinceMs),
       lastErrorCode: this.#lastErrorCode,
       uploaded: this.#uploaded,
+      refused: this.#refused.size,
       isScanning: this.#scan !== undefined,
     };
   }
@@ -150,12 +167,14 @@ export class UploadQueue implements AsyncDisposable {
     this.#isStopping = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#scanTimer);
+    clearTimeout(this.#refusedTimer);
     const timer = setTimeout(() => this.#stopped.abort(), deadlineMs);
     await Promise.all(this.#underWay);
     clearTimeout(timer);
     this.#stopped.abort();
     await Promise.all([this.#scan, this.#tidying]);
     clearTimeout(this.#timer);
+    clearTimeout(this.#refusedTimer);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -214,9 +233,11 @@ export class UploadQueue implements AsyncDisposable {
         return;
       }
       this.#backlog.done(id);
+      this.#refused.delete(id);
       if (result === "uploaded") this.#uploaded++;
       this.#onWorking();
     } catch (error) {
+      if (error instanceof OtherRecordingError) return this.#onRefused(id, error);
       const failures = this.#backlog.putBack(id, performance.now());
       const isStop = error instanceof S3Error && error.failure === "stopped";
       if (isStop || this.#stopped.signal.aborted) return;
@@ -233,6 +254,29 @@ export class UploadQueue implements AsyncDisposable {
     this.#failingSinceMs = undefined;
     this.#pausedUntilMs = 0;
     this.#lastErrorCode = undefined;
+  }
+
+  /** Others go on; this one waits for somebody to do something about it. */
+  #onRefused(id: string, error: OtherRecordingError): void {
+    this.#backlog.done(id);
+    this.#onWorking();
+    this.#lastErrorCode = codeOf(error);
+    if (!this.#refused.has(id)) {
+      log.error("Cannot upload recording {id}: {message}", { id, message: error.message });
+      if (this.#refused.size < this.#options.maxWaiting) this.#refused.add(id);
+    }
+    this.#tryRefusedLater();
+  }
+
+  /** The other one may be removed, or this one. */
+  #tryRefusedLater(): void {
+    if (this.#refused.size === 0) return;
+    this.#refusedTimer ??= setTimeout(() => {
+      this.#refusedTimer = undefined;
+      for (const id of this.#refused) this.#add(id, Date.now());
+      this.#tryRefusedLater();
+      this.#work();
+    }, this.#options.refusedPauseMs);
   }
 
   #onFailure(id: string, failures: number, error: unknown): void {
@@ -258,7 +302,7 @@ export class UploadQueue implements AsyncDisposable {
     const { signal } = this.#stopped;
     try {
       for await (const { id, sinceMs } of findRecordings({ folder, removesLocal, signal })) {
-        this.#add(id, sinceMs);
+        if (!this.#refused.has(id)) this.#add(id, sinceMs);
         if (this.#needsScan) break;
         this.#work();
       }

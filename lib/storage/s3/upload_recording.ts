@@ -4,7 +4,8 @@
  *
  * Whenever it is broken off, a complete recording is in one of both places: files are removed only
  * behind a synced marker, the metadata after audio and messages (a recording that has no metadata
- * would be taken for one that was not ended), and the marker last of all.
+ * would be taken for one that was not ended), and the marker last of all. Objects of another recording
+ * of the same name are neither replaced nor removed (upload_place.ts).
  * Imports its neighbours.
  */
 import { dirname, join } from "node:path";
@@ -12,15 +13,17 @@ import type { RecordingPlace } from "../recording_id.ts";
 import { writeDurably } from "../durable_file.ts";
 import { syncFolder } from "../folder_sync.ts";
 import { removeIfThere, statIfThere } from "./if_there.ts";
-import { FileChangedError, type FileDigest } from "./file_digest.ts";
+import { digestFile, FileChangedError, type FileDigest } from "./file_digest.ts";
 import {
   CONTENT_TYPES,
+  IDENTIFYING_EXTENSIONS,
+  type IdentifyingExtension,
   RECORDING_EXTENSIONS,
   type RecordingExtension,
   type RecordingKeys,
 } from "./recording_keys.ts";
 import type { S3Client } from "./s3_client.ts";
-import { uploadFile } from "./upload_file.ts";
+import { objectOf, partBytesOf, uploadFile } from "./upload_file.ts";
 import {
   MARKER,
   readJson,
@@ -29,6 +32,8 @@ import {
   uploadMarkerSchema,
   UploadStateFile,
 } from "./upload_marker.ts";
+import { findOwnObjects, type FoundObjects, removeOwnObjects } from "./upload_place.ts";
+import type { ExpectedObject } from "./verify_object.ts";
 
 /** Where it is, a recording was removed, whatever is left of it. */
 const REMOVED = ".removed";
@@ -55,6 +60,7 @@ export type UploadResult = "uploaded" | "was_uploaded" | "being_made" | "gone";
 /**
  * Uploads a recording, or goes on with it.
  *
+ * @throws {OtherRecordingError} If another recording is where it would go.
  * @throws {S3Error} If storage fails.
  * @throws {FileChangedError} If a file was written to meanwhile.
  * @throws What the disk says.
@@ -69,11 +75,9 @@ export async function uploadRecording(upload: RecordingUpload): Promise<UploadRe
   const isToDo = marker === undefined ||
     (removesLocal && !await isStillThere(upload, location, marker));
   if (isToDo) {
-    const mayBeThere = await state.hasBegun();
-    await state.begin();
     let files: UploadMarker["files"];
     try {
-      files = await uploadFiles(upload, location, state, mayBeThere);
+      files = await uploadFiles(upload, location, state);
     } catch (error) {
       if (upload.signal.aborted || await isEnded(location)) throw error;
       files = {};
@@ -111,21 +115,25 @@ async function uploadFiles(
   upload: RecordingUpload,
   location: string,
   state: UploadStateFile,
-  mayBeThere: boolean,
 ): Promise<UploadMarker["files"]> {
   const { client, keys, place, signal, isStopping } = upload;
   const found = new Map<RecordingExtension, FileDigest>();
   const files: Partial<Record<RecordingExtension, UploadedFile>> = {};
+  const own = await claimPlace(upload, location, state, found);
   for (const extension of RECORDING_EXTENSIONS) {
     const path = location + extension;
-    const key = keys.of(place, extension);
-    if (await statIfThere(path) === undefined) continue;
-    const { digest, uploaded } = await uploadFile({
-      ...{ client, path, key, state, signal, isStopping, mayBeThere },
+    // A hold may be set at any time: what counts is that of this moment.
+    if (extension === ".hold" && await statIfThere(path) !== undefined) {
+      found.set(extension, await digestFile(path, partBytesOf, signal));
+    }
+    const digest = found.get(extension);
+    if (digest === undefined) continue;
+    files[extension] = await uploadFile({
+      ...{ client, path, digest, state, signal, isStopping },
+      key: keys.of(place, extension),
       contentType: CONTENT_TYPES[extension],
+      there: whatIsThere(extension, own),
     });
-    found.set(extension, digest);
-    files[extension] = uploaded;
   }
   for (const extension of RECORDING_EXTENSIONS) {
     const now = await statIfThere(location + extension);
@@ -137,6 +145,40 @@ async function uploadFiles(
   // One that was lifted since an earlier upload. Of other files that are not here, objects may be.
   if (!found.has(".hold")) await client.delete(keys.of(place, ".hold"), { signal });
   return files;
+}
+
+/**
+ * Makes sure that the place is free, or has only what an earlier upload of this recording left; and
+ * notes what is going to be there.
+ *
+ * @param found Gets what the files are.
+ */
+async function claimPlace(
+  upload: RecordingUpload,
+  location: string,
+  state: UploadStateFile,
+  found: Map<RecordingExtension, FileDigest>,
+): Promise<FoundObjects> {
+  const objects = new Map<IdentifyingExtension, ExpectedObject>();
+  for (const extension of IDENTIFYING_EXTENSIONS) {
+    const path = location + extension;
+    if (await statIfThere(path) === undefined) continue;
+    const digest = await digestFile(path, partBytesOf, upload.signal);
+    found.set(extension, digest);
+    objects.set(extension, objectOf(digest));
+  }
+  const own = await findOwnObjects(upload, objects, await state.objects());
+  const sent = Array.from(objects, ([extension, object]) => ({ extension, ...object }));
+  await state.begin([...own.noted, ...sent]);
+  return own;
+}
+
+function whatIsThere(
+  extension: RecordingExtension,
+  { same, left }: FoundObjects,
+): "nothing" | "same" | "replaced" {
+  if (same.has(extension)) return "same";
+  return extension === ".hold" || left.has(extension) ? "replaced" : "nothing";
 }
 
 async function writeMarker(
@@ -174,20 +216,24 @@ async function isStillThere(
   return true;
 }
 
-/** Of a recording that is not there any more, brings to an end what was begun. */
+/**
+ * Of a recording that is not there any more, brings to an end what was begun. Objects of another
+ * recording of its name stay; not so if somebody removes the recording from all places, which
+ * combined_archive.ts decides.
+ */
 async function clearAway(
-  { client, keys, place, signal }: RecordingUpload,
+  upload: RecordingUpload,
   location: string,
   state: UploadStateFile,
 ): Promise<UploadResult> {
   const hasMarker = await statIfThere(location + MARKER) !== undefined;
   if (await state.hasBegun()) {
     const parts = await state.parts();
-    if (parts !== undefined) await client.abortUpload(parts.key, parts.uploadId, { signal });
-    // With a marker, it is in object storage, and was removed here only.
-    for (const extension of hasMarker ? [] : RECORDING_EXTENSIONS.toReversed()) {
-      await client.delete(keys.of(place, extension), { signal });
+    if (parts !== undefined) {
+      await upload.client.abortUpload(parts.key, parts.uploadId, { signal: upload.signal });
     }
+    // With a marker, it is in object storage, and was removed here only.
+    if (!hasMarker) await removeOwnObjects(upload, await state.objects());
     await state.remove();
   }
   if (!hasMarker) return "gone";

@@ -11,7 +11,7 @@
  * Imports its neighbours.
  */
 import { createHash } from "node:crypto";
-import type { S3Client } from "./s3_client.ts";
+import type { S3Client, S3ObjectInfo } from "./s3_client.ts";
 import { S3Error } from "./s3_error.ts";
 
 /** What an object has to be. */
@@ -49,12 +49,28 @@ export async function verifyObject(
   if (sizeBytes !== expected.sizeBytes) {
     throw failed(`it has ${sizeBytes} bytes instead of ${expected.sizeBytes}`);
   }
-  if (etag === expected.etag) return { etag, verifiedBy: "etag" };
+  if (!await hasBytes(client, key, info, expected, signal)) throw failed("it has other bytes");
+  return { etag, verifiedBy: etag === expected.etag ? "etag" : "reading" };
+}
+
+/**
+ * Whether an object has the bytes that it should: where its ETag is another one, it is read.
+ *
+ * @throws {S3Error} If that fails.
+ */
+export async function hasBytes(
+  client: S3Client,
+  key: string,
+  { sizeBytes, etag }: Pick<S3ObjectInfo, "sizeBytes" | "etag">,
+  expected: ExpectedObject,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  if (sizeBytes !== expected.sizeBytes) return false;
+  if (etag === expected.etag) return true;
   const sha256 = createHash("sha256");
   for await (const chunk of client.read(key, 0, sizeBytes, etag)) {
     signal?.throwIfAborted();
     sha256.update(chunk);
   }
-  if (sha256.digest("hex") !== expected.sha256) throw failed("it has other bytes");
-  return { etag, verifiedBy: "reading" };
+  return sha256.digest("hex") === expected.sha256;
 }

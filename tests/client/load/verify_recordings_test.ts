@@ -53,6 +53,21 @@ Deno.test("verify: each recording is what it is, whatever the day", async () => 
   for (const example of examples) assertMatch(example, /^[0-9a-f-]{36}\.wav \S/);
 });
 
+Deno.test("verify: a recording of a unique name is its session's", async () => {
+  await using folder = await TemporaryFolder.make();
+  const [one, two, three] = [session(true), session(true), session(true)];
+  await Deno.mkdir(folder.join("2026-01-01"));
+  const put = (name: string, data: Uint8Array) =>
+    Deno.writeFile(folder.join("2026-01-01", name), wavFile("PCMU", 1, data));
+  await put(`${one.sessionId}.0badcafe.wav`, RIGHT);
+  await put(`${two.sessionId}.12345678.wav`, WRONG);
+  // No names of recordings.
+  await put(`${three.sessionId}.0badcafe0.wav`, RIGHT);
+  await put(`${three.sessionId}.0badcafe.wav.part`, RIGHT);
+  const { exact, different, missing } = await verifyRecordings(folder.path, [one, two, three], 0);
+  assertEquals([exact, different, missing], [1, 1, 1]);
+});
+
 Deno.test("verify: a recording that is finished only after a while is found", async () => {
   await using folder = await TemporaryFolder.make();
   const late = session(true);

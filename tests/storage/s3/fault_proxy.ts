@@ -22,6 +22,8 @@ export type Fault =
   | { readonly kind: "cuts requests"; readonly afterBytes: number }
   /** Ends each connection when so many bytes of answers have been passed on. */
   | { readonly kind: "cuts answers"; readonly afterBytes: number }
+  /** Passes requests on whose heads are such, but not the answers to them. */
+  | { readonly kind: "loses answers"; readonly to: RegExp }
   /** Changes a byte of a request's body. */
   | { readonly kind: "corrupts" }
   /** Waits before each chunk of requests and answers. */
@@ -40,6 +42,8 @@ export class FaultProxy implements AsyncDisposable {
   readonly #open = new Set<Deno.TcpConn>();
   readonly #running = new Set<Promise<void>>();
   readonly #accepting: Promise<void>;
+  /** Connections to the server whose next answer is lost. */
+  readonly #losing = new Set<Deno.TcpConn>();
   #fault: Fault = { kind: "none" };
   /** How many requests more have the fault; all, if it is infinite. */
   #times = Infinity;
@@ -124,6 +128,10 @@ export class FaultProxy implements AsyncDisposable {
           break;
         }
         if (what === "requests" && fault.kind === "hangs" && this.#isFaulty()) continue;
+        if (what === "answers" && this.#losing.delete(from)) break;
+        const losesThis = what === "requests" && fault.kind === "loses answers" &&
+          fault.to.test(new TextDecoder("latin1").decode(bytes.subarray(0, 4096)));
+        if (losesThis && this.#isFaulty()) this.#losing.add(to);
         if (isCut(fault, what)) {
           if (faultyBytes + count > fault.afterBytes && this.#isFaulty()) {
             await writeAll(to, bytes.subarray(0, fault.afterBytes - faultyBytes));

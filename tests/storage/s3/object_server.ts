@@ -19,7 +19,7 @@ const LOCK = join(FOLDER, "object_server.lock.json");
 const START_MS = 120_000;
 
 /** What a server is like: `""` for one as it should be. */
-export type ServerKind = "" | "opaque" | "careless";
+export type ServerKind = "" | "opaque" | "careless" | "old";
 
 /** Make it by `await using server = await ObjectServer.start()`. */
 export class ObjectServer implements AsyncDisposable {

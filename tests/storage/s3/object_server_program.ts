@@ -1,8 +1,8 @@
 /**
  * An S3 server in a process of its own. Arguments: its folder, its port (0 for any), the name of a
- * bucket, which is made, and perhaps `opaque`: ETags tell nothing, as those of encrypted objects, or
- * `careless`: no checksum is checked, and ETags tell nothing. Prints its port. To be run with `--no-config`, and the lock file
- * beside it.
+ * bucket, which is made, and perhaps `opaque`: ETags tell nothing, as those of encrypted objects,
+ * `careless`: no checksum is checked, and ETags tell nothing, or `old`: it knows no `If-None-Match`.
+ * Prints its port. To be run with `--no-config`, and the lock file beside it.
  *
  * It is `@20minutes/s3rver`, which checks signatures. What that one lacks, and all of AWS, MinIO, R2
  * and Google have, is added here: uploads by parts that can be listed and aborted, conditions,
@@ -35,6 +35,9 @@ interface Context {
 
 type Next = () => Promise<void>;
 
+/** Paths of what is being stored on condition that it is new. */
+const storing = new Set<string>();
+
 /** What is used of s3rver. */
 interface ObjectServer {
   readonly middleware: ((ctx: Context, next: Next) => Promise<void>)[];
@@ -61,9 +64,6 @@ const { default: authentication }: {
 const { default: S3Error }: { default: new (code: string, message: string) => Error } =
   await import(`${S3RVER}/lib/models/error.js`);
 
-/** Keys that are stored only if there is no object of theirs, and when that is done. */
-const underWay = new Map<string, Promise<void>>();
-
 const server = new S3rver({
   address: "127.0.0.1",
   port: Number(port),
@@ -83,12 +83,26 @@ async function handle(ctx: Context, next: Next): Promise<void> {
 }
 
 function shown(etag: string): string {
-  if (kind === "") return etag;
+  if (kind === "" || kind === "old") return etag;
   return `"${createHash("md5").update(`opaque ${etag}`).digest("hex")}"`;
 }
 
 /** Does what is added, and leaves the rest to s3rver. */
 async function handlePlain(ctx: Context, next: Next): Promise<void> {
+  if (ctx.headers["if-none-match"] !== "*") return await handleAny(ctx, next);
+  // As AWS: of two at the same moment, one is told to try again.
+  if (storing.has(ctx.path)) {
+    throw Object.assign(new S3Error("ConditionalRequestConflict", "Another one"), { status: 409 });
+  }
+  storing.add(ctx.path);
+  try {
+    await handleAny(ctx, next);
+  } finally {
+    storing.delete(ctx.path);
+  }
+}
+
+async function handleAny(ctx: Context, next: Next): Promise<void> {
   if (ctx.headers.authorization === undefined) throw new S3Error("AccessDenied", "Sign it");
   const [, name, ...rest] = ctx.path.split("/").map(decodeURIComponent);
   const key = rest.join("/");
@@ -102,26 +116,14 @@ async function handlePlain(ctx: Context, next: Next): Promise<void> {
     return;
   }
   if (uploadId !== undefined) await partsOf(uploadId);
-  if (ctx.method === "PUT" && ctx.headers["if-none-match"] === "*") {
-    return await oneByOne(key, async () => {
-      if (await server.store.existsObject(bucket, key)) failCondition();
-      await doPlain(ctx, next, key);
-    });
+  const stores = ctx.method === "PUT" || (ctx.method === "POST" && uploadId !== undefined);
+  if (stores && ctx.headers["if-none-match"] === "*") {
+    if (kind === "old") {
+      throw Object.assign(new S3Error("NotImplemented", "A header is not"), { status: 501 });
+    }
+    if (await server.store.existsObject(bucket, key)) failCondition();
   }
   await doPlain(ctx, next, key);
-}
-
-/** For what is stored only where there is nothing: of several at once, one is first. */
-async function oneByOne(key: string, work: () => Promise<void>): Promise<void> {
-  while (underWay.has(key)) await underWay.get(key);
-  const { promise, resolve } = Promise.withResolvers<void>();
-  underWay.set(key, promise);
-  try {
-    await work();
-  } finally {
-    underWay.delete(key);
-    resolve();
-  }
 }
 
 /** Checks conditions and checksums around what s3rver does. */

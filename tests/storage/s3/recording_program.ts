@@ -36,4 +36,4 @@ await files.flush();
 await files.writeAudio(header.length + audio.length, noise(1));
 await files.flush();
 await files.writeAudio(header.length + audio.length + 1, noise(5000));
-Deno.stdout.writeSync(new TextEncoder().encode("written\n"));
+Deno.stdout.writeSync(new TextEncoder().encode(`written ${files.id}\n`));

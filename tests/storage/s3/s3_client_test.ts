@@ -278,6 +278,12 @@ Deno.test("S3Client: an object of a key that is taken is not replaced, if that i
   await client.put("a", bytes("one"), { isNew: true });
   assertEquals((await failureOf(client.put("a", bytes("two"), { isNew: true }))).status, 412);
   assertEquals(await client.get("a", 10), bytes("one"));
+  const uploadId = await client.createUpload("a");
+  const parts = [await client.uploadPart("a", uploadId, 1, bytes("three"))];
+  const completed = client.completeUpload("a", uploadId, parts, { isNew: true });
+  assertEquals((await failureOf(completed)).status, 412);
+  assertEquals(await client.get("a", 10), bytes("one"));
+  await client.abortUpload("a", uploadId);
 });
 
 Deno.test("S3Client: a body that is not that of its MD5 is refused", async () => {

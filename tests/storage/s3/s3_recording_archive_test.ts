@@ -113,6 +113,8 @@ Deno.test("S3RecordingArchive: identifiers come by days, each once, and nothing 
     `${ID}.2`,
     `${ID}.10`,
     `${ID}.${UUID}`,
+    // One begins as another one's suffix does.
+    ...[`${ID}.30b0e395`, `${ID}.fabcdef0`, `${ID}.12345678`],
     `2025-12-31.${UUID}`,
   ];
   for (const id of ids) await store(client, id);
@@ -126,8 +128,8 @@ Deno.test("S3RecordingArchive: identifiers come by days, each once, and nothing 
     await client.put(key, bytes("{}"));
   }
   const listed = await Array.fromAsync(new S3RecordingArchive(client).list());
-  assertEquals(listed.length, 7);
-  assertEquals(new Set(listed).size, 7);
+  assertEquals(listed.length, 10);
+  assertEquals(new Set(listed).size, 10);
   for (const id of ids) assert(listed.includes(id), id);
   assertEquals(listed.map((id) => id.slice(0, 10)), listed.map((id) => id.slice(0, 10)).sort());
   const other = new S3RecordingArchive(client, "other");
@@ -222,14 +224,15 @@ Deno.test("CombinedArchive: lists are merged, without duplicates, by days and na
   const client = clientOf(server.url);
   const idOf = (day: number, n: number) => `2026-01-0${day}.${UUID.slice(0, -1)}${n}`;
   for (const id of [idOf(1, 1), idOf(1, 3), idOf(3, 1)]) await store(client, id, "near/");
-  for (const id of [idOf(1, 2), idOf(1, 3), idOf(2, 1), idOf(4, 1)]) {
+  const unique = `${idOf(1, 3)}.0badcafe`;
+  for (const id of [idOf(1, 2), idOf(1, 3), unique, idOf(2, 1), idOf(4, 1)]) {
     await store(client, id, "far/");
   }
   const archive = new CombinedArchive([
     new S3RecordingArchive(client, "near"),
     new S3RecordingArchive(client, "far"),
   ]);
-  const all = [idOf(1, 1), idOf(1, 2), idOf(1, 3), idOf(2, 1), idOf(3, 1), idOf(4, 1)];
+  const all = [idOf(1, 1), idOf(1, 2), idOf(1, 3), unique, idOf(2, 1), idOf(3, 1), idOf(4, 1)];
   assertEquals(await Array.fromAsync(archive.list()), all);
   // Whoever needs only the first ones may stop there.
   for await (const id of archive.list()) {

@@ -2,10 +2,18 @@
  * Recordings that are made in a real S3 server: the suite of all stores; servers that fail while a
  * call runs; and what a killed instance leaves.
  */
-import { assert, assertEquals, assertExists, assertGreater, assertLess } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertExists,
+  assertGreater,
+  assertLess,
+  assertRejects,
+} from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
 import { createWavHeader } from "../../../lib/audio/mod.ts";
 import {
+  placeOf,
   type RecordedCall,
   type RecordingEnding,
   recordingMetadataSchema,
@@ -42,9 +50,14 @@ function storeOf(
   return new S3RecordingStore({ client, prefix: "calls", ...options });
 }
 
+/** What the keys of a recording begin with. */
+function baseOf(location: string): string {
+  return location.slice(`s3://${BUCKET}/`.length);
+}
+
 /** What is at a location, read around the store. */
 async function stored(client: S3Client, location: string): Promise<StoredRecording> {
-  const base = location.slice(`s3://${BUCKET}/`.length);
+  const base = baseOf(location);
   const whole = async (key: string) => await client.get(key, 300 * MIB);
   const segments = async (what: string) => {
     const found = await Array.fromAsync(client.list(`${base}.part/${what}-`));
@@ -66,6 +79,7 @@ for (const segmentMs of [1, 60_000]) {
     const client = clientOf(server);
     return {
       store: storeOf(client, { segmentMs }),
+      names: "unique",
       async read(files) {
         if (files instanceof S3RecordingFiles) await files.flush();
         return await stored(client, files.location);
@@ -117,6 +131,41 @@ async function make(store: S3RecordingStore, onSync?: (error: unknown) => void) 
   return files;
 }
 
+Deno.test("S3RecordingStore: instances that record one session never get in each other's way", async () => {
+  await using server = await ObjectServer.start();
+  await using proxy = FaultProxy.to(server.port);
+  const audio = Array.from({ length: 6 }, (_, n) => noise(1000, n));
+  // Each its own instance; three at the same time, three later.
+  const record = async (data: Uint8Array) => {
+    const files = await make(storeOf(clientOf(proxy)));
+    await write(files, data);
+    await files.finish(endingOf(data));
+    await files.close();
+    return files;
+  };
+  const all = await Promise.all(audio.slice(0, 3).map(record));
+  for (const data of audio.slice(3)) all.push(await record(data));
+  assertEquals(new Set(all.map(({ id }) => id)).size, 6);
+  for (const [index, { location }] of all.entries()) {
+    const { audio: file } = await stored(clientOf(server), location);
+    const expected = { format: "PCMU", channels: 2, data: audio[index] ?? noise(0) } as const;
+    assertWav(file && new Uint8Array(file), expected);
+  }
+  // To begin one takes a single request, however many there are.
+  const before = proxy.heads.length;
+  await (await make(storeOf(clientOf(proxy)))).close();
+  assertEquals(proxy.heads.slice(before).map((head) => head.split(" ")[0]), ["PUT"]);
+});
+
+Deno.test("S3RecordingStore: only sessions have recordings", async () => {
+  await using server = await ObjectServer.start();
+  const store = storeOf(clientOf(server));
+  for (const sessionId of ["", "one", SESSION.toUpperCase(), `${SESSION}.2`, `../${SESSION}`]) {
+    await assertRejects(() => store.create(DAY, sessionId), RangeError, "UUID");
+  }
+  assertEquals(await Array.fromAsync(clientOf(server).list("")), []);
+});
+
 Deno.test("S3RecordingStore: a long recording is put together of its segments, and these go", async () => {
   await using server = await ObjectServer.start();
   const client = clientOf(server);
@@ -124,11 +173,11 @@ Deno.test("S3RecordingStore: a long recording is put together of its segments, a
   const audio = noise(24 * MIB);
   await write(files, audio);
   await files.flush();
-  assertGreater((await Array.fromAsync(client.list(`calls/${DAY}/${SESSION}.part/`))).length, 10);
+  assertGreater((await Array.fromAsync(client.list(`${baseOf(files.location)}.part/`))).length, 10);
   assertEquals(await new S3RecordingArchive(client, "calls").metadata(files.id), undefined);
   await files.finish(endingOf(audio));
   await files.close();
-  assertWav(await client.get(`calls/${DAY}/${SESSION}.wav`, 30 * MIB), {
+  assertWav(await client.get(`${baseOf(files.location)}.wav`, 30 * MIB), {
     format: "PCMU",
     channels: 2,
     data: audio,
@@ -227,12 +276,12 @@ Deno.test("S3RecordingStore: what a killed instance left is completed, once it i
     ],
     cwd: ROOT,
   });
-  await program.waitFor(/written/, 60_000);
+  const [, id = ""] = await program.waitFor(/written (\S+)/, 60_000);
   program.kill("SIGKILL");
   await program.ended();
 
   const store = storeOf(client);
-  const id = `${DAY}.${SESSION}`;
+  const base = `calls/${DAY}/${placeOf(id)?.name}`;
   assertEquals(await store.recoverSegments(), { recovered: [], impossible: [] }, "not yet old");
   assertEquals(await store.recoverSegments({ staleMs: -60_000 }), {
     recovered: [id],
@@ -245,7 +294,7 @@ Deno.test("S3RecordingStore: what a killed instance left is completed, once it i
   assertEquals(recordingMetadataSchema.parse(metadata), metadata);
   const { recovered, isComplete, recordedSamples, conversationId } = metadata;
   assertEquals([recovered, isComplete, conversationId], [true, false, SESSION]);
-  const { audio, messages } = await stored(client, `s3://${BUCKET}/calls/${DAY}/${SESSION}`);
+  const { audio, messages } = await stored(client, `s3://${BUCKET}/${base}`);
   assertWav(audio && new Uint8Array(audio), {
     format: "PCMU",
     channels: 2,
@@ -257,7 +306,7 @@ Deno.test("S3RecordingStore: what a killed instance left is completed, once it i
   const nothing = { recovered: [], impossible: [] };
   assertEquals(await store.recoverSegments({ staleMs: -60_000 }), nothing);
   assertEquals(await store.recoverSegments({ staleMs: -60_000, keptMs: -60_000 }), nothing);
-  assertEquals(await Array.fromAsync(client.list(`calls/${DAY}/${SESSION}.part/`)), []);
+  assertEquals(await Array.fromAsync(client.list(`${base}.part/`)), []);
 });
 
 Deno.test("S3RecordingStore: what is being made is not completed, nor what another one completes", async () => {
@@ -272,7 +321,7 @@ Deno.test("S3RecordingStore: what is being made is not completed, nor what anoth
   const others = [storeOf(clientOf(server)), storeOf(clientOf(server))];
   await Promise.allSettled(others.map((other) => other.recoverSegments({ staleMs: -60_000 })));
   await storeOf(client).recoverSegments({ staleMs: -60_000, keptMs: -60_000 });
-  assertEquals(await Array.fromAsync(client.list(`calls/${DAY}/${SESSION}.part/`)), []);
+  assertEquals(await Array.fromAsync(client.list(`${baseOf(files.location)}.part/`)), []);
   const { audio } = await stored(client, files.location);
   assertWav(audio && new Uint8Array(audio), { format: "PCMU", channels: 2, data: noise(10_000) });
   await files.close();
@@ -310,7 +359,7 @@ Deno.test("S3RecordingStore: a recording of which nothing comes says that it is 
   await using server = await ObjectServer.start();
   const client = clientOf(server);
   const files = await make(storeOf(client, { signOfLifeMs: 20 }));
-  const key = `calls/${DAY}/${SESSION}.part/begin`;
+  const key = `${baseOf(files.location)}.part/begin`;
   const first = (await client.head(key))?.modifiedAt.getTime() ?? 0;
   await until(
     async () => ((await client.head(key))?.modifiedAt.getTime() ?? 0) > first,
@@ -326,7 +375,7 @@ Deno.test("S3RecordingStore: an end that was broken off before segments were rem
   await write(files, noise(10_000));
   await files.finish(endingOf(noise(10_000)));
   await files.close();
-  await client.put(`calls/${DAY}/${SESSION}.part/audio-0000000000000`, bytes("left"));
+  await client.put(`${baseOf(files.location)}.part/audio-0000000000000`, bytes("left"));
   const before = await stored(client, files.location);
   const { recovered } = await storeOf(client).recoverSegments({ staleMs: -60_000 });
   assertEquals(recovered, []);
@@ -341,9 +390,10 @@ Deno.test("S3RecordingStore: segments with a hole, and of nothing", async () => 
   await client.put(`${base}audio-0000000000000`, noise(1000));
   await client.put(`${base}audio-0000000002000`, noise(1000));
   await client.put(`calls/${DAY}/${SESSION}.2.part/begin`, bytes("{}"));
+  await client.put(`calls/${DAY}/${SESSION}.0badcafe.part/begin`, bytes("{}"));
   const result = await storeOf(client).recoverSegments({ staleMs: -60_000 });
   assertEquals(result, { recovered: [], impossible: [`${DAY}.${SESSION}`] });
   const keys = (await Array.fromAsync(client.list("calls/"))).map(({ key }) => key);
-  assert(keys.every((key) => key.startsWith(base)), "of the other one, nothing is left");
+  assert(keys.every((key) => key.startsWith(base)), "of the other ones, nothing is left");
   assertLess(keys.length, 5);
 });

@@ -10,6 +10,7 @@ import {
   assertLess,
   assertNotMatch,
 } from "@std/assert";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { endOldUploads } from "../../../lib/storage/s3/old_uploads.ts";
 import { UploadStateFile } from "../../../lib/storage/s3/upload_marker.ts";
@@ -229,8 +230,10 @@ Deno.test("UploadQueue: an object that is not what was sent is found", async () 
   await using scene = await Scene.set();
   const files = await scene.record(1, 200_000);
   const key = `recordings/${DAY}/${nameOf(1)}.wav`;
-  // Of the same length; a server that lost the write would have such a thing.
-  await scene.direct.put(key, noise(200_000, 99));
+  // Of the same length; a server that lost the write would have such a thing, which says of itself
+  // what was sent.
+  const sha256 = createHash("sha256").update(files.get(".wav") ?? noise(0)).digest("hex");
+  await scene.direct.put(key, noise(200_000, 99), { sha256 });
   const queue = scene.queue();
   queue.start();
   await untilDone(queue);

@@ -89,7 +89,7 @@ async function syncing(): Promise<readonly Server[]> {
     });
   return await started([
     ["recorder, synced at the end of a call", ours("0")],
-    ["recorder, synced every 5 s", ours("5")],
+    ["recorder, synced every 10 s", ours("10")],
   ]);
 }
 

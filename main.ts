@@ -40,7 +40,9 @@ It is configured by environment variables and a file .env: see .env.example.`;
 const COMMANDS: readonly string[] = ["demo", "reindex"];
 
 /** How long recordings may take to be written when the server stops. */
-const RECORDINGS_TIMEOUT_MS = 10_000;
+const RECORDINGS_TIMEOUT_MS = 15_000;
+/** And how long the rest may take. */
+const DISPOSE_TIMEOUT_MS = 10_000;
 
 const log = getLogger(["audiohook", "main"]);
 
@@ -220,11 +222,15 @@ async function start(
       await server.shutdown();
       const finished = Promise.resolve(recorder?.finished()).then(() => true);
       if (!await withDeadline(finished, RECORDINGS_TIMEOUT_MS)) {
-        log.error("Recordings were not written within {seconds} s: they stay as they are", {
+        log.error("{count} recordings were not written within {seconds} s: {consequence}", {
+          count: recorder?.status.recordings,
           seconds: RECORDINGS_TIMEOUT_MS / 1000,
+          consequence: settings.dataDir === undefined
+            ? "of these, what waits in memory is lost; what was stored is completed by another instance"
+            : "they stay as they are, and are completed by the next start",
         });
       }
-      await withDeadline(parts.disposeAsync(), RECORDINGS_TIMEOUT_MS);
+      await withDeadline(parts.disposeAsync(), DISPOSE_TIMEOUT_MS);
     },
   };
 }
@@ -234,6 +240,7 @@ function recorderOf({ backend, library }: Storage): Recorder {
     mayBegin: () => backend.mayBegin,
     onBegun: (recording) => library.begun(recording),
     onEnded: (id, metadata) => library.ended(id, metadata),
+    onGivenUp: (id) => library.givenUp(id),
   });
 }
 

@@ -49,8 +49,8 @@ export interface CallRecordingOptions {
   readonly onFailure: (error: unknown) => void;
   /** Storage works again. */
   readonly onRecovery: () => void;
-  /** Storage failed for too long. */
-  readonly onGivenUp: () => void;
+  /** Storage failed for too long; the identifier is empty if there was not even a file. */
+  readonly onGivenUp: (id: string) => void;
   /** Nothing is left to do. */
   readonly onOver: () => void;
 }
@@ -99,6 +99,7 @@ export class CallRecording implements CallHandler {
     const day = recorded.startedAt.slice(0, 10);
     this.#writer = new RecordingWriter({
       create: (onSync) => this.#store.create(day, sessionId.toLowerCase(), onSync),
+      keepTryingMs: this.#store.keepTryingMs,
       // What comes between two looks, and a little more: one write, also if a look is late.
       chunkBytes: SAMPLE_RATE * this.#sampleFrameBytes,
       silenceByte: media?.format === "PCMU" ? MULAW_SILENCE : 0,
@@ -208,7 +209,7 @@ export class CallRecording implements CallHandler {
       this.#options.onFinished(this.#id, metadata);
     } else {
       log.error("Gave up writing the recording of {sessionId}", { sessionId, location });
-      this.#options.onGivenUp();
+      this.#options.onGivenUp(this.#id);
     }
   }
 

@@ -38,6 +38,8 @@ export interface RecorderOptions {
    * logged.
    */
   readonly onEnded?: (id: string, metadata: RecordingMetadata) => void;
+  /** A recording that had begun is given up: it does not end. What it throws is logged. */
+  readonly onGivenUp?: (id: string) => void;
 }
 
 /** What a {@link Recorder} is doing. */
@@ -105,7 +107,10 @@ export class Recorder implements App {
         this.#lastFailure = { at: new Date(), code: codeOf(error) };
       },
       onRecovery: () => void this.#failing.delete(key),
-      onGivenUp: () => this.#givenUp++,
+      onGivenUp: (id) => {
+        this.#givenUp++;
+        if (id !== "") this.#tell("onGivenUp", sessionId, id);
+      },
       onOver: () => {
         this.#failing.delete(key);
         this.#running.delete(ended.promise);
@@ -130,7 +135,7 @@ export class Recorder implements App {
   }
 
   /** In the background of a call, which nothing that goes wrong here may reach. */
-  #tell<W extends "onBegun" | "onEnded">(
+  #tell<W extends "onBegun" | "onEnded" | "onGivenUp">(
     what: W,
     sessionId: string,
     ...details: Parameters<NonNullable<RecorderOptions[W]>>

@@ -5,10 +5,11 @@
  * Imports the storage's interface.
  */
 import type { RecordingFiles } from "../storage/recording_store.ts";
+import { WAITING_AUDIO } from "./waiting_audio.ts";
 
 /** How long until storage that failed is tried again. */
 const RETRY_MS = 1000;
-/** How long it is tried after the call has ended. */
+/** How long it is tried after the call has ended, at least. */
 const GIVE_UP_MS = 60_000;
 
 /** Something to be done, tried until it succeeds. */
@@ -22,6 +23,8 @@ export interface RecordingJob {
 export interface RecordingJobsOptions {
   /** Makes the files; it may be called again if it fails. */
   readonly create: (onSync: (error: unknown) => void) => Promise<RecordingFiles>;
+  /** How long it is tried after the call has ended, in milliseconds, as long as memory suffices. */
+  readonly keepTryingMs?: number | undefined;
   /** The files are made. */
   readonly onCreated: (files: RecordingFiles) => void;
   /** Storage failed. Called once until it works again. */
@@ -116,8 +119,7 @@ export class RecordingJobs {
   readonly #onFailed = (error: unknown): void => {
     this.#isJobFailing = true;
     this.#tellState(error);
-    this.#hasGivenUp = this.#endedMs !== undefined &&
-      performance.now() > this.#endedMs + GIVE_UP_MS;
+    this.#hasGivenUp = this.#isTooLate();
     if (!this.#hasGivenUp) {
       setTimeout(() => this.#next(), RETRY_MS);
       return;
@@ -125,6 +127,13 @@ export class RecordingJobs {
     for (const job of this.#jobs.splice(0)) job.onGivenUp?.();
     this.#rest();
   };
+
+  #isTooLate(): boolean {
+    if (this.#endedMs === undefined) return false;
+    const { keepTryingMs = 0 } = this.#options;
+    const triedMs = performance.now() - this.#endedMs;
+    return triedMs > GIVE_UP_MS && (triedMs > keepTryingMs || WAITING_AUDIO.isTooMuch);
+  }
 
   readonly #onSync = (error: unknown): void => {
     this.#isSyncFailing = error !== undefined;

@@ -8,6 +8,7 @@
 import type { FilePart, RecordingFiles } from "../storage/recording_store.ts";
 import { both, RecordingJobs } from "./recording_jobs.ts";
 import { silenceOf, SPARE_CHUNKS } from "./spare_chunks.ts";
+import { WAITING_AUDIO } from "./waiting_audio.ts";
 
 /** How much audio may wait for the storage: minutes of it. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
@@ -20,6 +21,8 @@ const LINES_CHARS = 256 * 1024;
 export interface RecordingWriterOptions {
   /** Makes the files; it may be called again if it fails. Told of syncs as a store tells. */
   readonly create: (onSync: (error: unknown) => void) => Promise<RecordingFiles>;
+  /** How long after the end of the call it is worth trying, in milliseconds; a minute at least. */
+  readonly keepTryingMs?: number | undefined;
   /** Bytes of a little more audio than comes between two looks, a whole number of samples. */
   readonly chunkBytes: number;
   /** The byte that silence is made of. */
@@ -58,12 +61,13 @@ export class RecordingWriter {
 
   /** Begins to make the files. */
   constructor(options: RecordingWriterOptions) {
-    const { chunkBytes, header, create, onFailure, onRecovery } = options;
+    const { chunkBytes, header, create, keepTryingMs, onFailure, onRecovery } = options;
     this.#options = options;
     this.#chunk = SPARE_CHUNKS.take(chunkBytes);
     this.#audioOffset = header?.length ?? 0;
     this.#jobs = new RecordingJobs({
       create,
+      keepTryingMs,
       onCreated: (files) => {
         this.#location = files.location;
         options.onCreated?.(files);
@@ -204,6 +208,8 @@ export class RecordingWriter {
     // What was given up is not begun anew: its beginning would be missing.
     if (!this.#jobs.hasGivenUp) this.flush();
     await this.#jobs.close();
+    // What was given up.
+    this.#addWaiting(-this.#waitingAudioBytes);
   }
 
   #takeChunk(): Collected | undefined {
@@ -215,12 +221,17 @@ export class RecordingWriter {
     const offset = this.#audioOffset;
     this.#audioOffset += bytes.length;
     // What it takes, which is more than what is used of it.
-    this.#waitingAudioBytes += chunk.length;
+    this.#addWaiting(chunk.length);
     const onWritten = () => {
-      this.#waitingAudioBytes -= chunk.length;
+      this.#addWaiting(-chunk.length);
       SPARE_CHUNKS.give(chunk);
     };
     return { offset, bytes, onWritten };
+  }
+
+  #addWaiting(bytes: number): void {
+    this.#waitingAudioBytes += bytes;
+    WAITING_AUDIO.add(bytes);
   }
 
   #takeLines(): Collected | undefined {

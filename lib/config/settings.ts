@@ -41,6 +41,8 @@ export const LOG_FORMATS = ["pretty", "json"] as const;
 
 const SECRETS: readonly SettingName[] = [
   "ADMIN_TOKEN",
+  // It may have a password, though it must not.
+  "KV_URL",
   "S3_ACCESS_KEY_ID",
   "S3_SECRET_ACCESS_KEY",
 ];

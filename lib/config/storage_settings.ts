@@ -36,6 +36,7 @@ const S3_URL =
   /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/((?:[\w-][\w.-]*\/)*[\w-][\w.-]*)?)?$/;
 const DEFAULT_PREFIX = "recordings";
 
+const KV_URL_ERROR = "expected an https: or http: address of a Deno KV, without a user's name";
 const onOrOff = z.enum(["on", "off"], { error: "expected on or off" });
 const secretSchema = z.string().regex(/^[\x21-\x7e]{1,1000}$/, {
   error: "expected printable ASCII characters, without spaces",
@@ -65,7 +66,9 @@ export const STORAGE_SCHEMAS = {
   SYNC_SECONDS: wholeNumber(0, 3_600).prefault("10"),
   MIN_FREE_MB: wholeNumber(0, 1_000_000_000).prefault("500"),
   RETENTION_DAYS: wholeNumber(0, 36_500).prefault("0"),
-  KV_URL: z.url({ protocol: /^https?$/, error: "expected an https: or http: address of a Deno KV" })
+  // Its name is in the log; the token has a variable of its own.
+  KV_URL: z.url({ protocol: /^https?$/, error: KV_URL_ERROR })
+    .refine((text) => !URL.parse(text)?.username, { error: KV_URL_ERROR })
     .optional(),
   INDEX_PERSONAL_DATA: onOrOff.prefault("off"),
   ADMIN_TOKEN: adminTokenSchema.optional(),

@@ -16,11 +16,13 @@ export function healthReport(
   recorder: RecorderStatus | undefined,
   others: readonly string[] = [],
 ): HealthReport {
-  const { failing = 0, recordings = 0, lastFailureCode = "see the log" } = recorder ?? {};
+  const { failing = 0, recordings = 0, givenUp = 0, lastFailureCode = "see the log" } = recorder ??
+    {};
   const problems = [
     ...(failing === 0
       ? []
       : [`recordings cannot be written (${lastFailureCode}): ${failing} of ${recordings}`]),
+    ...(givenUp === 0 ? [] : [`${givenUp} recordings were given up since the start: see the log`]),
     ...others,
   ];
   return { status: problems.length === 0 ? "ok" : "degraded", problems };

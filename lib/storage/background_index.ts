@@ -136,6 +136,11 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
     return Promise.resolve();
   }
 
+  /** What was put as being made is no concern of this program any more: its entry may go. */
+  forget(id: string): void {
+    this.#beingMade.delete(id);
+  }
+
   /** @throws {IndexUnavailableError} If the index fails, or takes too long. */
   async get(id: string): Promise<RecordingEntry | undefined> {
     return await this.#ask(async () => await (await this.opened()).get(id));

@@ -73,6 +73,11 @@ export class RecordingLibrary implements AsyncDisposable {
     this.#backend.ended(id);
   }
 
+  /** A recording was given up, and does not end here; what is left of it may be completed. */
+  givenUp(id: string): void {
+    this.#index.forget(id);
+  }
+
   /** Removes a recording, for somebody who asked for it. */
   async remove(id: string): Promise<RemovalResult> {
     return await this.#removal.remove(id, "api");

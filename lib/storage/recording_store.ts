@@ -8,6 +8,12 @@
 /** A place for recordings. */
 export interface RecordingStore {
   /**
+   * How long it is worth trying to write what waits when a call has ended and the storage fails, in
+   * milliseconds; a minute unless given. More where what is not written by then is lost: nobody
+   * finds it later and completes it.
+   */
+  readonly keepTryingMs?: number;
+  /**
    * Makes a new recording; it never touches one that exists.
    *
    * @param day Day of its start, `YYYY-MM-DD`.

@@ -3,6 +3,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { RecordingWriter, type RecordingWriterOptions } from "../../lib/app/recording_writer.ts";
+import { WAITING_AUDIO } from "../../lib/app/waiting_audio.ts";
 import { FileRecordingStore, type RecordingFiles } from "../../lib/storage/mod.ts";
 import { until } from "../helpers/deadline.ts";
 import { FaultyStore } from "../helpers/faulty_store.ts";
@@ -48,6 +49,40 @@ Deno.test("recording writer: a recording that was given up is not begun anew by 
   writer.message("last\n");
   await writer.close();
   assertEquals([failures, await dir.files()], [1, []]);
+});
+
+Deno.test("recording writer: a store may be tried for longer, as long as not too much waits in memory", async () => {
+  for (const isTooMuch of [false, true]) {
+    await using dir = await TempDir.create();
+    await using files = new FileRecordingStore(dir.path);
+    const store = new FaultyStore(files);
+    const id = crypto.randomUUID();
+    const writer = new RecordingWriter({
+      ...OPTIONS,
+      create: () => store.create(DAY, id),
+      keepTryingMs: 3_600_000,
+    });
+    writer.audio(noise(100));
+    writer.flush();
+    const path = `${dir.path}/${DAY}/${id}.wav.part`;
+    await until(async () => (await readIfExists(path))?.length === 104, "the audio");
+    store.become("is full");
+    const finished = writer.finish(HEADER, new Uint8Array(), () => "{}");
+    const others = isTooMuch ? 300 * 1024 * 1024 : 0;
+    WAITING_AUDIO.add(others);
+    const { now } = performance;
+    try {
+      performance.now = () => now.call(performance) + 3_500_000;
+      const { faults } = store;
+      await until(() => Promise.resolve(store.faults > faults + 1 || isTooMuch), "more tries");
+      if (!isTooMuch) store.become("works");
+      assertEquals(await finished, !isTooMuch);
+    } finally {
+      performance.now = now;
+      WAITING_AUDIO.add(-others);
+      await writer.close();
+    }
+  }
 });
 
 Deno.test("recording writer: a look hands over what came; one that finds the storage busy, as soon as it is not", async () => {

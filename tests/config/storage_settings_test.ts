@@ -19,11 +19,6 @@ const REFUSED: readonly (readonly [name: SettingName, values: readonly string[],
     ["SYNC_SECONDS", ["-1", "3601", "0.5"], "expected a whole number from 0 to 3600"],
     ["MIN_FREE_MB", ["-1", "1000000001", "5GB"], "expected a whole number from 0 to 1000000000"],
     ["RETENTION_DAYS", ["-1", "36501", "30d"], "expected a whole number from 0 to 36500"],
-    [
-      "KV_URL",
-      ["index.kv", "file:///index.kv"],
-      "expected an https: or http: address of a Deno KV",
-    ],
     ["S3_KEEP_LOCAL", ["no", "false", "OFF"], "expected on or off"],
     ["INDEX_PERSONAL_DATA", ["true", "1", "ON"], "expected on or off"],
   ];
@@ -44,6 +39,14 @@ Deno.test("settings: a bad ADMIN_TOKEN is refused, and not repeated", () => {
     const [problem = ""] = problemsOf({ ADMIN_TOKEN: value.slice(0, 31) + value.slice(32) });
     assertMatch(problem, /^Cannot parse ADMIN_TOKEN: expected 32 to 256 letters/);
     assert(!problem.includes(value.slice(0, 8)), problem);
+  }
+});
+
+Deno.test("settings: a bad KV_URL is refused, and not repeated", () => {
+  for (const value of ["index.kv", "file:///index.kv", "https://me:secret@kv.example.com"]) {
+    assertEquals(problemsOf({ KV_URL: value }), [
+      "Cannot parse KV_URL: expected an https: or http: address of a Deno KV, without a user's name",
+    ]);
   }
 });
 

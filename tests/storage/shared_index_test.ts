@@ -200,21 +200,23 @@ Deno.test("shared index: what was lost of those that are being made comes back, 
   const archive = await makeArchive(dir, 3);
   const index = shared.start(archive);
   const startedMs = Date.now();
-  const running = [100, 101, 102].map((n) => recording(n, { state: "recording", startedMs }));
-  const [ends, goes, stays] = running;
-  assert(ends !== undefined && goes !== undefined && stays !== undefined);
+  const running = [100, 101, 102, 103].map((n) => recording(n, { state: "recording", startedMs }));
+  const [ends, goes, stays, givenUp] = running;
+  assert(ends && goes && stays && givenUp);
   for (const entry of running) await index.put(entry);
-  await until(async () => (await idsIn(index)).length === 6, "all are there");
+  await until(async () => (await idsIn(index)).length === 7, "all are there");
   using other = await shared.open();
   for (const { id } of await allPages(other, {}, 100)) await other.remove(id);
   const archived = [0, 1, 2].map((n) => recording(n));
-  await until(async () => (await idsIn(index)).length === 3, "they come back");
+  await until(async () => (await idsIn(index)).length === 4, "they come back");
   assertEquals(await idsIn(index), idsOf(...running));
-  // One has ended, one is removed: others than this program may remove both.
+  // One has ended, one is removed, one was given up: others than this program may remove them.
   await index.put({ ...ends, state: "finished" });
   await index.remove(goes.id);
-  await until(async () => (await idsIn(index)).length === 2, "one is removed");
+  index.forget(givenUp.id);
+  await until(async () => (await idsIn(index)).length === 3, "one is removed");
   await other.remove(ends.id);
+  await other.remove(givenUp.id);
   await other.remove(stays.id);
   await until(async () => (await idsIn(index)).length > 0, "one comes back");
   assertEquals(await idsIn(index), idsOf(stays));

@@ -41,7 +41,9 @@ export class BucketBackend implements RecordingBackend {
   get status(): BackendStatus {
     // Of storage that fails, the recordings tell that wait for it.
     return {
-      problems: this.#isFailing ? ["the object storage cannot be reached: see the log"] : [],
+      problems: this.#isFailing
+        ? ["what other instances left cannot be completed: see the log"]
+        : [],
     };
   }
 

@@ -17,6 +17,10 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** How long it rests after each recording: the disk is there for the calls first. */
 const PAUSE_MS = 20;
+/** How long something without any part of a recording is left alone. */
+const LEFTOVER_MS = DAY_MS;
+/** So many of them are remembered. */
+const MAX_LEFTOVERS = 10_000;
 /** After so many failures in a row, it is not the recordings that are broken. */
 const MAX_FAILURES = 10;
 /** Before this year, no server like this one existed: a clock that says so was never set. */
@@ -77,6 +81,8 @@ export class Retention implements AsyncDisposable {
   /** On the clock that nobody sets: until then, the other one is not believed. */
   #doubtfulUntilMs = -Infinity;
   #clockProblem: ClockProblem | undefined;
+  /** When something was first found that has no part of a recording, on the clock nobody sets. */
+  readonly #leftovers = new Map<string, number>();
 
   /** @throws {RangeError} If the days are not more than 0. */
   constructor(options: RetentionOptions) {
@@ -133,7 +139,7 @@ export class Retention implements AsyncDisposable {
     for await (const id of archive.list()) {
       if (this.#stopping.signal.aborted || startOf(id) > untilMs) break;
       try {
-        if (await this.#endedMs(id) <= untilMs) {
+        if (await this.#isOver(id, untilMs)) {
           const result = await removal.remove(id, "retention");
           if (result === "removed") done.removed++;
           if (result === "on_hold") done.onHold++;
@@ -160,8 +166,26 @@ export class Retention implements AsyncDisposable {
     return done;
   }
 
-  /** When a recording ended; of one without metadata, when it was last written to. */
-  async #endedMs(id: string): Promise<number> {
+  async #isOver(id: string, untilMs: number): Promise<boolean> {
+    const endedMs = await this.#endedMs(id);
+    if (endedMs !== undefined) {
+      this.#leftovers.delete(id);
+      return endedMs <= untilMs;
+    }
+    // A removal left it that was broken off for good; or another server is just storing it.
+    const tickMs = this.#clock.tickMs();
+    const foundMs = this.#leftovers.get(id) ?? tickMs;
+    if (this.#leftovers.size < MAX_LEFTOVERS) this.#leftovers.set(id, foundMs);
+    if (tickMs - foundMs < LEFTOVER_MS) return false;
+    this.#leftovers.delete(id);
+    return true;
+  }
+
+  /**
+   * When a recording ended; of one without metadata, when it was last written to; `undefined` if
+   * nothing of it can be read.
+   */
+  async #endedMs(id: string): Promise<number | undefined> {
     const { archive } = this.#options;
     const metadata = await archive.metadata(id);
     if (metadata !== undefined) return Date.parse(metadata.endedAt);
@@ -170,8 +194,7 @@ export class Retention implements AsyncDisposable {
       await using file = await archive.open(id, part);
       endedMs = Math.max(endedMs, file?.modifiedAt.getTime() ?? -Infinity);
     }
-    // Without any part, it is what an interrupted removal left.
-    return endedMs;
+    return endedMs === -Infinity ? undefined : endedMs;
   }
 
   #findClockProblem(nowMs: number, newestDay: string | undefined): ClockProblem | undefined {

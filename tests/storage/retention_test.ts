@@ -194,11 +194,15 @@ Deno.test("retention: without metadata, the last write counts", async () => {
   assertEquals(await under.left(), []);
 });
 
-Deno.test("retention: what an interrupted removal left goes at once", async () => {
+Deno.test("retention: what is left of a recording without any part of it goes after a day", async () => {
   await using under = await Under.make();
   const id = `2026-05-16.${SESSION}`;
   await under.recordings.put(id, { ".removed": "", ".json": metadataTextOf(id, NOW) });
   await using retention = under.retention();
+  assertEquals((await retention.run()).removed, 0);
+  under.clock.pass(23 * 3_600_000);
+  assertEquals((await retention.run()).removed, 0);
+  under.clock.pass(3_600_000);
   assertEquals((await retention.run()).removed, 1);
   assertEquals(await under.recordings.names(), []);
 });

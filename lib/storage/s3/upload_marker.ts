@@ -99,6 +99,8 @@ export async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T
  */
 export class UploadStateFile {
   readonly #path: string;
+  /** What could not be written, perhaps: a recording may be removed in the midst of its upload. */
+  #last: UploadState | undefined;
 
   /** @param location Of the recording: a path without extension. */
   constructor(location: string) {
@@ -107,7 +109,7 @@ export class UploadStateFile {
 
   /** Whether an upload has begun that was not noted as done. */
   async hasBegun(): Promise<boolean> {
-    return await statIfThere(this.#path) !== undefined;
+    return this.#last !== undefined || await statIfThere(this.#path) !== undefined;
   }
 
   /** An upload begins, or goes on, and sends these. */
@@ -137,13 +139,16 @@ export class UploadStateFile {
   /** The upload is done, or undone. */
   async remove(): Promise<void> {
     await removeIfThere(this.#path);
+    this.#last = undefined;
   }
 
   async #read(): Promise<UploadState> {
-    return await readJson(this.#path, uploadStateSchema) ?? { version: 1, objects: [] };
+    return this.#last ?? await readJson(this.#path, uploadStateSchema) ??
+      { version: 1, objects: [] };
   }
 
   async #write(state: UploadState): Promise<void> {
+    this.#last = state;
     try {
       await writeDurably(this.#path, JSON.stringify(state) + "\n");
     } catch (error) {

@@ -86,8 +86,9 @@ export async function removeOwnObjects(
   noted: readonly NotedObject[],
 ): Promise<void> {
   const { client, keys, place, signal } = upload;
-  const { there, segment } = await listPlace(upload);
-  if (segment !== undefined) return;
+  const { there, segment, isHeld } = await listPlace(upload);
+  // Held recordings are not removed: somebody has held it after its removal was broken off here.
+  if (segment !== undefined || (isHeld && there.includes(".json"))) return;
   for (const extension of there) {
     if (await findNoted(upload, extension, noted) === undefined) return;
   }
@@ -105,7 +106,7 @@ async function listPlace({ client, keys, place, signal }: UploadPlace) {
     rests.set(parsed.rest.startsWith(SEGMENTS) ? SEGMENTS : parsed.rest, key);
   }
   const there = IDENTIFYING_EXTENSIONS.filter((extension) => rests.has(extension));
-  return { there: there.toReversed(), segment: rests.get(SEGMENTS) };
+  return { there: there.toReversed(), segment: rests.get(SEGMENTS), isHeld: rests.has(".hold") };
 }
 
 async function compare(

@@ -23,6 +23,7 @@ import {
   type RecordingKeys,
 } from "./recording_keys.ts";
 import type { S3Client } from "./s3_client.ts";
+import { S3Error } from "./s3_error.ts";
 import { objectOf, partBytesOf, uploadFile } from "./upload_file.ts";
 import {
   MARKER,
@@ -123,8 +124,14 @@ async function uploadFiles(
   for (const extension of RECORDING_EXTENSIONS) {
     const path = location + extension;
     // A hold may be set at any time: what counts is that of this moment.
-    if (extension === ".hold" && await statIfThere(path) !== undefined) {
-      found.set(extension, await digestFile(path, partBytesOf, signal));
+    if (extension === ".hold") {
+      if (await statIfThere(path) !== undefined) {
+        found.set(extension, await digestFile(path, partBytesOf, signal));
+      } else if (!own.same.has(".json") && !own.left.has(".json")) {
+        // One that was lifted since an earlier upload. Only as long as the metadata are not there:
+        // from then on, anybody may set one there.
+        await client.delete(keys.of(place, ".hold"), { signal });
+      }
     }
     const digest = found.get(extension);
     if (digest === undefined) continue;
@@ -139,11 +146,22 @@ async function uploadFiles(
     const now = await statIfThere(location + extension);
     const digest = found.get(extension);
     if (now?.size !== digest?.sizeBytes || now?.mtime?.getTime() !== digest?.modifiedMs) {
+      // It was lifted after it was sent, and before anybody could lift it there.
+      if (extension === ".hold" && now === undefined && await isEnded(location)) {
+        await client.delete(keys.of(place, extension), { signal });
+      }
       throw new FileChangedError(`${location}${extension} was changed while it was uploaded`);
     }
   }
-  // One that was lifted since an earlier upload. Of other files that are not here, objects may be.
-  if (!found.has(".hold")) await client.delete(keys.of(place, ".hold"), { signal });
+  // As long as there were no metadata, another server may have taken it for what a removal left.
+  for (const [extension, { sizeBytes, etag }] of Object.entries(files)) {
+    const key = keys.of(place, extension as RecordingExtension);
+    const info = await client.head(key, { signal });
+    if (info?.sizeBytes === sizeBytes && info.etag === etag) continue;
+    // A hold may be changed there by now, or lifted.
+    if (extension === ".hold") continue;
+    throw new S3Error({ operation: "HeadObject", key, failure: "mismatch", reason: "it is gone" });
+  }
   return files;
 }
 

@@ -5,11 +5,13 @@
  * Imports its neighbours.
  */
 import { Checksums, checksumsOf } from "./checksums.ts";
+import { compareObject } from "./compare_object.ts";
 import { etagOf } from "./file_digest.ts";
 import type { S3Client, UploadedPart } from "./s3_client.ts";
 import { S3Error } from "./s3_error.ts";
+import { type StoreCondition, storeIf } from "./store_if.ts";
 import { partBytesOf } from "./upload_file.ts";
-import { verifyObject } from "./verify_object.ts";
+import { type ExpectedObject, verifyObject } from "./verify_object.ts";
 
 /** An object, and what it consists of. */
 export interface Composition {
@@ -19,36 +21,60 @@ export interface Composition {
   /** Of all bytes together. */
   readonly sizeBytes: number;
   readonly bytes: AsyncIterable<Uint8Array<ArrayBuffer>>;
+  /** What has to be there; whatever is there is replaced by default. */
+  readonly condition?: StoreCondition;
 }
 
 /**
  * Stores an object, and verifies it.
  *
+ * @returns `changed` if there was not what had to be, or is something else by now: nothing of that is
+ *   replaced.
  * @throws {S3Error} If storage fails; no parts are left then, unless that fails, too.
  * @throws {RangeError} If there are fewer or more bytes than was said.
  */
-export async function composeObject(composition: Composition): Promise<void> {
-  const { client, key, contentType, sizeBytes, bytes } = composition;
+export async function composeObject(composition: Composition): Promise<"stored" | "changed"> {
+  const { client, key, contentType, sizeBytes, bytes, condition = {} } = composition;
   const partBytes = partBytesOf(sizeBytes);
   const parts = cut(bytes, Math.min(partBytes, sizeBytes));
   if (partBytes === Infinity) {
     const { value: body = new Uint8Array() } = await parts.next();
     if (body.length !== sizeBytes || (await parts.next()).done !== true) throw wrongSize(key);
     const { md5, sha256 } = await checksumsOf(body);
-    await client.put(key, body, { contentType, md5, sha256 });
-    await verifyObject(client, key, { sizeBytes, sha256, etag: md5 });
-    return;
+    await storeIf(client, key, condition, async (only) => {
+      await client.put(key, body, { contentType, md5, sha256, ...only });
+    });
+    return await verify(composition, { sizeBytes, sha256, etag: md5 });
   }
   await abortUploads(client, key);
   const uploadId = await client.createUpload(key, { contentType });
   try {
     const stored = await storeParts(composition, uploadId, parts);
-    await client.completeUpload(key, uploadId, stored.parts).catch(ignoreMissingUpload);
-    await verifyObject(client, key, { sizeBytes, sha256: stored.sha256, etag: stored.etag });
+    const result = await storeIf(client, key, condition, async (only) => {
+      await client.completeUpload(key, uploadId, stored.parts, only).catch(ignoreMissingUpload);
+    });
+    if (result === undefined) await client.abortUpload(key, uploadId).catch(() => {});
+    return await verify(composition, { sizeBytes, sha256: stored.sha256, etag: stored.etag });
   } catch (error) {
     await client.abortUpload(key, uploadId).catch(() => {});
     throw error;
   }
+}
+
+/** Looks at what is there, also where it was not stored: perhaps only the answer was lost. */
+async function verify(
+  { client, key, condition }: Composition,
+  expected: ExpectedObject,
+): Promise<"stored" | "changed"> {
+  if (condition === undefined) {
+    await verifyObject(client, key, expected);
+    return "stored";
+  }
+  const found = await compareObject(client, key, expected);
+  if (found === "same") return "stored";
+  if (found !== "damaged") return "changed";
+  const reason = "it has other bytes";
+  throw new S3Error({ operation: "HeadObject", key, failure: "mismatch", reason });
 }
 
 async function storeParts(
@@ -93,14 +119,18 @@ async function* cut(
   if (used > 0) yield part.subarray(0, used);
 }
 
-/** Those of one that was killed while it was at it. */
+/**
+ * Those of one that was killed while it was at it. They cost something, and are in nobody's way: where
+ * it is not known, or not allowed, to list or abort uploads, they stay.
+ */
 async function abortUploads(client: S3Client, key: string): Promise<void> {
   try {
     for await (const upload of client.listUploads(key)) {
       if (upload.key === key) await client.abortUpload(key, upload.uploadId);
     }
   } catch (error) {
-    if (!(error instanceof S3Error) || error.code !== "NotImplemented") throw error;
+    const tolerated: readonly unknown[] = ["AccessDenied", "NotImplemented"];
+    if (!(error instanceof S3Error) || !tolerated.includes(error.code)) throw error;
   }
 }
 

@@ -5,34 +5,35 @@
  * It may be killed, too, at any step: what is put together is the same each time. And it may be
  * wrong: an instance that could not reach the storage for a while looks as if it had been killed. So
  * segments stay for half a day: what that instance stores by then completes the recording again, or
- * its own end does. Imports the audio room and its neighbours.
+ * its own end does. And nothing is stored in place of what was not seen before, nor where a recording
+ * was removed. How old segments are is told by the clock of the storage alone.
+ * Imports its neighbours.
  */
 import { getLogger } from "@logtape/logtape";
-import { createHash } from "node:crypto";
-import { createWavHeader, wavHeaderBytes, wavPaddingBytes } from "../../audio/mod.ts";
-import { summarizeMessageLog } from "../message_log_summary.ts";
-import { AUDIO_HEAD_BYTES, inspectAudio, type UsableAudio } from "../partial_audio.ts";
-import { recoveredMetadata, wavFormatOf } from "../recovered_metadata.ts";
 import type { RecordingArchive } from "../recording_archive.ts";
-import { recordingId, type RecordingPlace, sessionOf } from "../recording_id.ts";
-import { type RecordingMetadata, recordingMetadataSchema } from "../recording_metadata.ts";
-import { composeObject } from "./compose_object.ts";
-import { CONTENT_TYPES, type RecordingKeys, SEGMENTS } from "./recording_keys.ts";
+import { recordingId, type RecordingPlace } from "../recording_id.ts";
+import type { RecordingMetadata } from "../recording_metadata.ts";
+import { completeSegments, type Completion } from "./complete_segments.ts";
+import {
+  hasAllOfSegments,
+  type LeftRecording,
+  leftRecording,
+  leftRecordings,
+  newestOf,
+  type RecordingBucket,
+  removeListed,
+} from "./left_recording.ts";
+import { claimKey, RecoveryClaim } from "./recovery_claim.ts";
 import type { ListedObject } from "./s3_answers.ts";
-import type { S3Client } from "./s3_client.ts";
 import { S3Error } from "./s3_error.ts";
-import { removeSegments } from "./s3_recording_files.ts";
-import { SegmentedFile } from "./segmented_file.ts";
 
 const log = getLogger(["audiohook", "recovery"]);
 
-/** Name of the segment by which an instance says that it completes a recording. */
-const CLAIM = "claim";
+/** A claim is said again four times before it is old, but not more often than this. */
+const MIN_RENEWAL_MS = 250;
 
 /** Whose segments. */
-export interface RecoveryOptions {
-  readonly client: S3Client;
-  readonly keys: RecordingKeys;
+export interface RecoveryOptions extends RecordingBucket {
   /** The same recordings, to be read. */
   readonly archive: Pick<RecordingArchive, "metadata">;
   /** How old the newest segment of a recording has to be, in milliseconds. */
@@ -57,14 +58,6 @@ export interface RecoveredSegments {
   readonly impossible: readonly string[];
 }
 
-/** A recording with segments. */
-interface Left {
-  readonly place: RecordingPlace;
-  readonly segments: ListedObject[];
-  /** When it ended, or was completed; `undefined` if neither. */
-  endedMs: number | undefined;
-}
-
 /**
  * Completes all that are old enough, one after the other.
  *
@@ -73,25 +66,41 @@ interface Left {
 export async function recoverSegments(options: RecoveryOptions): Promise<RecoveredSegments> {
   const recovered: string[] = [];
   const impossible: string[] = [];
-  for (const left of await leftRecordings(options)) {
+  // Before the list: what was new when it was listed is so, however long it takes to complete others.
+  const listedMs = Date.now();
+  for (const left of await listLeft(options)) {
     if (options.signal?.aborted) break;
-    const { place, segments } = left;
-    const newestMs = newestOf(segments);
-    if (options.isExempt(place) || newestMs > Date.now() - options.staleMs) continue;
-    const id = recordingId(place);
-    if (await isComplete(options, left)) {
-      if (newestMs > Date.now() - options.keptMs) continue;
-      await removeSegments(options.client, options.keys, place);
-    } else if (await claim(options, left)) {
-      const completion = await complete(options, left);
-      if (completion.what === "completed") {
+    if (options.isExempt(left.place)) continue;
+    if (newestOf(left.segments) > listedMs - options.staleMs) continue;
+    // Of an instance that was killed as well, or it would be gone, or not old.
+    const key = claimKey(options, left.place);
+    const claimed = left.segments.find((segment) => segment.key === key);
+    if (await isComplete(options, left, claimed !== undefined)) {
+      const newestMs = newestOf([...left.segments, ...left.objects.values()]);
+      if (newestMs <= listedMs - options.keptMs) await removeListed(options.client, left);
+      continue;
+    }
+    const completion = await completeClaimed(options, left.place, claimed);
+    const id = recordingId(left.place);
+    switch (completion.what) {
+      case "completed":
         recovered.push(id);
         options.onRecovered?.(id, completion.metadata);
-      } else if (completion.what === "impossible") {
-        const { why } = completion;
+        break;
+      case "impossible":
         impossible.push(id);
-        log.error("Recording {id} was not ended, and cannot be completed: {why}", { id, why });
-      }
+        log.error("Recording {id} was not ended, and cannot be completed: {why}", {
+          id,
+          why: completion.why,
+        });
+        break;
+      case "empty":
+        log.warning("Recording {id} was begun, and nothing of it was stored", { id });
+        break;
+      case "changed":
+        log.info("Recording {id} is ended, completed or removed by somebody else", { id });
+        break;
+      case "claimed":
     }
   }
   if (recovered.length > 0) {
@@ -101,156 +110,80 @@ export async function recoverSegments(options: RecoveryOptions): Promise<Recover
   return { recovered, impossible };
 }
 
-async function leftRecordings(options: RecoveryOptions): Promise<Left[]> {
-  const { keys, days } = options;
+async function listLeft(options: RecoveryOptions): Promise<LeftRecording[]> {
+  const { keys, days, signal } = options;
   const prefixes = days?.map((day) => `${keys.root}${day}/`) ?? [keys.root];
-  const found: Left[] = [];
-  for (const prefix of prefixes) found.push(...await leftBelow(prefix, options));
-  return found;
-}
-
-async function leftBelow(
-  prefix: string,
-  { client, keys, signal }: RecoveryOptions,
-): Promise<Left[]> {
-  const found: Left[] = [];
-  let last: Left | undefined;
-  for await (const object of client.list(prefix, { signal })) {
-    const place = keys.parse(object.key);
-    if (place === undefined) continue;
-    if (last?.place.day !== place.day || last.place.name !== place.name) {
-      if (last !== undefined && last.segments.length > 0) found.push(last);
-      last = { place, segments: [], endedMs: undefined };
-    }
-    if (place.rest === ".json") last.endedMs = object.modifiedAt.getTime();
-    if (place.rest.startsWith(SEGMENTS)) last.segments.push(object);
-  }
-  if (last !== undefined && last.segments.length > 0) found.push(last);
+  const found: LeftRecording[] = [];
+  for (const prefix of prefixes) found.push(...await leftRecordings(options, prefix, signal));
   return found;
 }
 
 /**
- * Whether there is nothing to be added to a recording: by segments that are newer than its metadata,
- * the one who makes it has gone on after it was taken for gone. What ended by itself is never
- * touched.
+ * Whether there is nothing to be added to a recording: if it has less than its segments, the one who
+ * makes it has gone on after it was taken for gone. What ended by itself is never touched.
+ *
+ * @param isBrokenOff Whether its completion was: then its metadata may be those of an earlier one.
  */
 async function isComplete(
-  { keys, archive }: RecoveryOptions,
-  { place, segments, endedMs }: Left,
+  options: RecoveryOptions,
+  left: LeftRecording,
+  isBrokenOff: boolean,
 ): Promise<boolean> {
-  if (endedMs === undefined) return false;
-  const base = keys.base(place) + SEGMENTS;
-  const data = segments.filter(({ key }) => /^(?:audio|messages)-/.test(key.slice(base.length)));
-  if (newestOf(data) <= endedMs) return true;
-  return (await archive.metadata(recordingId(place)))?.recovered !== true;
+  if (!left.objects.has(".json")) return false;
+  if (!isBrokenOff && hasAllOfSegments(options, left)) return true;
+  return (await options.archive.metadata(recordingId(left.place)))?.recovered !== true;
 }
 
-/** When the newest of some objects was stored, milliseconds since 1970. */
-function newestOf(objects: readonly ListedObject[]): number {
-  return Math.max(...objects.map(({ modifiedAt }) => modifiedAt.getTime()));
-}
+/** Another instance completes it; or makes it, and has just said so. */
+const CLAIMED = { what: "claimed" } as const;
 
-/** Whether no other instance completes it: for that one, too, the claim is a segment that is new. */
-async function claim(
-  { client, keys }: RecoveryOptions,
-  { place, segments }: Left,
-): Promise<boolean> {
-  const key = `${keys.base(place)}${SEGMENTS}${CLAIM}`;
-  const body = new TextEncoder().encode("{}\n");
-  const md5 = createHash("md5").update(body).digest("hex");
-  try {
-    // One that is as old as the others was made by an instance that was killed as well.
-    if (segments.some((segment) => segment.key === key)) await client.delete(key);
-    await client.put(key, body, { md5, isNew: true });
-    return true;
-  } catch (error) {
-    // There is one, or one that another instance stores at this moment.
-    const statuses: readonly unknown[] = [409, 412];
-    if (error instanceof S3Error && statuses.includes(error.status)) return false;
-    throw error;
-  }
-}
-
-/** What became of a recording that was not ended. */
-type Completion =
-  | { readonly what: "completed"; readonly metadata: RecordingMetadata }
-  /** It had begun, and nothing more. */
-  | { readonly what: "empty" }
-  | { readonly what: "impossible"; readonly why: string };
-
-async function complete(options: RecoveryOptions, left: Left): Promise<Completion> {
-  const { client, keys } = options;
-  const { place } = left;
-  const base = keys.base(place) + SEGMENTS;
-  const audioFile = SegmentedFile.of(client, `${base}audio-`, left.segments);
-  const messages = SegmentedFile.of(client, `${base}messages-`, left.segments);
-  if (audioFile === undefined || messages === undefined) {
-    return { what: "impossible", why: "a segment in its midst is missing" };
-  }
-  if (audioFile.sizeBytes === 0 && messages.sizeBytes === 0) {
-    await removeSegments(client, keys, place);
-    return { what: "empty" };
-  }
-  const sessionId = sessionOf(place.name);
-  const head = await audioFile.head(AUDIO_HEAD_BYTES);
-  let audio = inspectAudio(head, audioFile.sizeBytes, undefined);
-  if (audio.what !== "usable") {
-    const { call } = await summarizeMessageLog(messages, sessionId, 0);
-    audio = inspectAudio(head, audioFile.sizeBytes, wavFormatOf(call?.media ?? null));
-  }
-  if (audio.what === "foreign") return { what: "impossible", why: audio.why };
-  const usable = audio.what === "usable" ? audio : undefined;
-  const summary = await summarizeMessageLog(messages, sessionId, usable?.samples ?? 0);
-  if (usable === undefined && summary.firstTimeMs === undefined) {
-    return { what: "impossible", why: "its message log has no line that can be understood" };
-  }
-  const modifiedMs = newestOf(left.segments);
-  const remains = { place, log: summary, audio: usable, bornMs: undefined, modifiedMs };
-  const metadata = recordingMetadataSchema.parse(recoveredMetadata(remains, Date.now()));
-  if (usable !== undefined) await composeAudio(options, place, audioFile, usable);
-  if (messages.sizeBytes > 0) {
-    const { sizeBytes } = messages;
-    await compose(options, place, ".jsonl", sizeBytes, messages.bytes(0, sizeBytes));
-  }
-  const text = new TextEncoder().encode(JSON.stringify(metadata, null, 2) + "\n");
-  await compose(options, place, ".json", text.length, inOrder(text));
-  return { what: "completed", metadata };
-}
-
-/** A header that says what there is, the audio of the segments, and padding. */
-async function composeAudio(
+/** Completes a recording, unless another instance does that, or makes it. */
+async function completeClaimed(
   options: RecoveryOptions,
   place: RecordingPlace,
-  file: SegmentedFile,
-  { format, dataBytes }: UsableAudio,
-): Promise<void> {
-  const headerBytes = wavHeaderBytes(format.encoding);
-  const padding = new Uint8Array(wavPaddingBytes(dataBytes));
-  const sizeBytes = headerBytes + dataBytes + padding.length;
-  const bytes = inOrder(
-    createWavHeader(format, dataBytes),
-    file.bytes(headerBytes, headerBytes + dataBytes),
-    padding,
-  );
-  await compose(options, place, ".wav", sizeBytes, bytes);
-}
-
-async function compose(
-  { client, keys }: RecoveryOptions,
-  place: RecordingPlace,
-  extension: ".wav" | ".jsonl" | ".json",
-  sizeBytes: number,
-  bytes: AsyncIterable<Uint8Array<ArrayBuffer>>,
-): Promise<void> {
-  const contentType = CONTENT_TYPES[extension];
-  await composeObject({ client, key: keys.of(place, extension), contentType, sizeBytes, bytes });
-}
-
-async function* inOrder(
-  ...all: (Uint8Array<ArrayBuffer> | AsyncIterable<Uint8Array<ArrayBuffer>>)[]
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  for (const bytes of all) {
-    if (bytes instanceof Uint8Array) yield bytes;
-    else yield* bytes;
+  claimed: ListedObject | undefined,
+): Promise<Completion | typeof CLAIMED> {
+  await using claim = await RecoveryClaim.take(options, place, claimed);
+  if (claim === undefined) return CLAIMED;
+  const left = await leftNow(options, place, claim, claimed !== undefined);
+  if (left === undefined) {
+    await claim.release();
+    return CLAIMED;
   }
+  claim.keep(Math.max(MIN_RENEWAL_MS, options.staleMs / 4));
+  let completion: Completion;
+  try {
+    completion = await completeSegments(options, left, claim);
+  } catch (error) {
+    // A segment that is gone was removed by whoever ended the recording, or removed it.
+    if (!(error instanceof S3Error) || !isOfOthers(error)) throw error;
+    completion = { what: "changed" };
+  }
+  // If it stays, the completion was broken off, and is done again.
+  await claim.release();
+  return completion;
+}
+
+function isOfOthers({ status, code }: S3Error): boolean {
+  return status === 409 || status === 412 || (status === 404 && code !== "NoSuchBucket");
+}
+
+/**
+ * What there is of a recording, which may be more than was listed a while ago.
+ *
+ * @returns `undefined` if there is nothing to complete: it is complete; or its last segment is not old
+ *   by the clock of the storage, which has just stored the claim.
+ */
+async function leftNow(
+  options: RecoveryOptions,
+  place: RecordingPlace,
+  claim: RecoveryClaim,
+  isBrokenOff: boolean,
+): Promise<LeftRecording | undefined> {
+  const left = await leftRecording(options, place);
+  const own = left?.segments.find(({ key }) => key === claim.key);
+  const others = left?.segments.filter(({ key }) => key !== claim.key) ?? [];
+  if (left === undefined || own?.etag !== claim.etag || others.length === 0) return undefined;
+  const isStale = newestOf(others) <= own.modifiedAt.getTime() - options.staleMs;
+  return isStale && !await isComplete(options, left, isBrokenOff) ? left : undefined;
 }

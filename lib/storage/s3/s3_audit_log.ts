@@ -9,7 +9,7 @@
  * something else, is refused.
  *
  * What servers at once may do at worst is that each has a line for the same removal: where the bucket
- * stores an object though there is one (it does not know `If-None-Match`); and where a change takes
+ * does not know `If-None-Match`, and both store at the very same moment; and where a change takes
  * longer than {@link FORGOTTEN_AFTER_MS}, or the clocks differ by that, and another server takes it
  * for one that was given up.
  *
@@ -31,6 +31,7 @@ import { Turns } from "../turns.ts";
 import { RecordingKeys } from "./recording_keys.ts";
 import type { S3Client } from "./s3_client.ts";
 import { S3Error } from "./s3_error.ts";
+import { type StoreCondition, storeIf } from "./store_if.ts";
 
 const log = getLogger(["audiohook", "audit"]);
 
@@ -196,20 +197,19 @@ export class S3AuditLog implements AuditLog {
   async #putNew(key: string, value: unknown): Promise<boolean> {
     for (let tries = 1;; tries++) {
       try {
-        await this.#put(key, value, true);
-        return true;
+        const put = (condition: StoreCondition) => this.#put(key, value, condition);
+        return await storeIf(this.#client, key, { isNew: true }, put) !== undefined;
       } catch (error) {
-        if (!(error instanceof S3Error)) throw error;
-        if (error.status === 412) return false;
         // Of several at once, none may have succeeded so far.
-        if (error.code !== "ConditionalRequestConflict" || tries === MAX_TRIES) throw error;
+        const isConflict = error instanceof S3Error && error.code === "ConditionalRequestConflict";
+        if (!isConflict || tries === MAX_TRIES) throw error;
       }
     }
   }
 
-  async #put(key: string, value: unknown, isNew = false): Promise<void> {
+  async #put(key: string, value: unknown, condition: StoreCondition = {}): Promise<void> {
     const body = new TextEncoder().encode(JSON.stringify(value) + "\n");
     const md5 = createHash("md5").update(body).digest("hex");
-    await this.#client.put(key, body, { contentType: "application/json", md5, isNew });
+    await this.#client.put(key, body, { contentType: "application/json", md5, ...condition });
   }
 }

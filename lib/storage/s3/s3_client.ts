@@ -53,6 +53,11 @@ export interface PutOptions {
    * that store it anyway, or answer `NotImplemented`.
    */
   readonly isNew?: boolean;
+  /**
+   * Only in place of the object of this ETag: the status is 412 if there is another one, and 404 or
+   * 412 if there is none. Servers that can't do that answer as above.
+   */
+  readonly ifMatch?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -98,6 +103,7 @@ export class S3Client {
         ...objectHeaders(options),
         ...md5Header(options.md5),
         ...newHeader(options.isNew),
+        ...matchHeader(options.ifMatch),
       },
       signal: options.signal,
     }, readETag);
@@ -166,7 +172,7 @@ export class S3Client {
           key,
           headers: {
             range: `bytes=${first}-${to - 1}`,
-            ...(etag ? { "if-match": `"${etag}"` } : {}),
+            ...matchHeader(etag || undefined),
           },
           signal,
         }, (answer) => checkRange(key, answer, first)),
@@ -237,7 +243,7 @@ export class S3Client {
     key: string,
     uploadId: string,
     parts: readonly UploadedPart[],
-    { signal, isNew }: Pick<PutOptions, "signal" | "isNew"> = {},
+    { signal, isNew, ifMatch }: Pick<PutOptions, "signal" | "isNew" | "ifMatch"> = {},
   ): Promise<void> {
     const list = parts.map(({ number, etag }) =>
       `<Part><PartNumber>${number}</PartNumber><ETag>&quot;${escaped(etag)}&quot;</ETag></Part>`
@@ -247,7 +253,7 @@ export class S3Client {
       method: "POST",
       key,
       query: { uploadId },
-      headers: { "content-type": "application/xml", ...newHeader(isNew) },
+      headers: { "content-type": "application/xml", ...newHeader(isNew), ...matchHeader(ifMatch) },
       body: new TextEncoder().encode(
         `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${
           list.join("")
@@ -311,6 +317,10 @@ function md5Header(md5: string | undefined): Record<string, string> {
 
 function newHeader(isNew: boolean | undefined): Record<string, string> {
   return isNew ? { "if-none-match": "*" } : {};
+}
+
+function matchHeader(etag: string | undefined): Record<string, string> {
+  return etag === undefined ? {} : { "if-match": `"${etag}"` };
 }
 
 function escaped(text: string): string {

@@ -19,6 +19,7 @@ import type {
 import { placeOf, recordingId, type RecordingPlace } from "../recording_id.ts";
 import { type RecordingMetadata, recordingMetadataSchema } from "../recording_metadata.ts";
 import { CONTENT_TYPES, RecordingKeys, SEGMENTS } from "./recording_keys.ts";
+import type { ListedObject } from "./s3_answers.ts";
 import type { S3Client, S3ObjectInfo } from "./s3_client.ts";
 
 const log = getLogger(["audiohook", "archive"]);
@@ -26,6 +27,14 @@ const log = getLogger(["audiohook", "archive"]);
 /** Far more than a recorder writes: metadata list at most 1,000 gaps. */
 const MAX_METADATA_BYTES = 4 * 1024 * 1024;
 const MAX_HOLD_BYTES = 64 * 1024;
+
+/**
+ * Segments of a recording that has not ended are its maker's, or of one who completes it, while one
+ * of them is newer than this: far longer than a maker is silent, even while storage can't be reached
+ * for hours; calls themselves give a sign of life every few seconds. What is older was never
+ * completed, or can't be, and would stay for ever if it could not be removed.
+ */
+const ABANDONED_MS = 12 * 3_600_000;
 
 const EXTENSIONS = { audio: ".wav", messages: ".jsonl" } as const satisfies Record<
   RecordingPart,
@@ -41,13 +50,20 @@ const holdSchema = z.object({
 export class S3RecordingArchive implements RecordingArchive {
   readonly #client: S3Client;
   readonly #keys: RecordingKeys;
+  readonly #nowMs: () => number;
 
   /**
    * @param prefix What keys begin with, without a slash at its end; it may be empty.
+   * @param options `nowMs`: the present time, milliseconds since 1970; by default the system's.
    * @throws {S3PlaceError} If that can be none.
    */
-  constructor(client: S3Client, prefix = "recordings") {
+  constructor(
+    client: S3Client,
+    prefix = "recordings",
+    { nowMs = Date.now }: { readonly nowMs?: () => number } = {},
+  ) {
     this.#client = client;
+    this.#nowMs = nowMs;
     this.#keys = new RecordingKeys(prefix);
   }
 
@@ -121,7 +137,9 @@ export class S3RecordingArchive implements RecordingArchive {
     if (objects.length === 0) return "not_found";
     const segments = objects.filter(({ rest }) => rest.startsWith(SEGMENTS));
     const hasEnded = objects.some(({ rest }) => rest === ".json");
-    if (!hasEnded && segments.length > 0) return "being_made";
+    const sinceMs = this.#nowMs() - ABANDONED_MS;
+    const isMade = segments.some(({ modifiedAt }) => modifiedAt.getTime() > sinceMs);
+    if (!hasEnded && isMade) return "being_made";
     // Segments first: without metadata, they would be taken for a recording to be completed. Then the
     // metadata: what is left without them is no recording.
     const order = (rest: string) => rest.startsWith(SEGMENTS) ? 0 : rest === ".json" ? 1 : 2;
@@ -138,13 +156,13 @@ export class S3RecordingArchive implements RecordingArchive {
     return false;
   }
 
-  /** All objects of a recording, by their keys and what those have after the name. */
-  async #objects(place: RecordingPlace): Promise<{ key: string; rest: string }[]> {
-    const found: { key: string; rest: string }[] = [];
-    for await (const { key } of this.#client.list(`${this.#keys.base(place)}.`)) {
-      const parsed = this.#keys.parse(key);
+  /** All objects of a recording, and what their keys have after the name. */
+  async #objects(place: RecordingPlace): Promise<(ListedObject & { rest: string })[]> {
+    const found: (ListedObject & { rest: string })[] = [];
+    for await (const object of this.#client.list(`${this.#keys.base(place)}.`)) {
+      const parsed = this.#keys.parse(object.key);
       // Others of the same session are not meant.
-      if (parsed?.name === place.name) found.push({ key, rest: parsed.rest });
+      if (parsed?.name === place.name) found.push({ ...object, rest: parsed.rest });
     }
     return found;
   }

@@ -8,6 +8,7 @@ import { etagOf, type FileDigest, readPart } from "./file_digest.ts";
 import { OtherRecordingError } from "./other_recording_error.ts";
 import type { PutOptions, S3Client, UploadedPart } from "./s3_client.ts";
 import { S3Error } from "./s3_error.ts";
+import { type StoreCondition, storeIf } from "./store_if.ts";
 import type { UploadedFile, UploadStateFile } from "./upload_marker.ts";
 import { type ExpectedObject, type VerifiedObject, verifyObject } from "./verify_object.ts";
 
@@ -63,8 +64,11 @@ export async function uploadFile(upload: FileUpload): Promise<UploadedFile> {
   const expected = objectOf(digest);
   const { sizeBytes, sha256 } = expected;
   let isTaken = false;
-  if (there === "replaced") await store(upload, expected, false);
-  if (there === "nothing") isTaken = !await storeNew(upload, expected);
+  const storeFile = (condition: StoreCondition) => store(upload, expected, condition);
+  if (there === "replaced") await storeFile({});
+  if (there === "nothing") {
+    isTaken = await storeIf(client, key, { isNew: true }, storeFile) === undefined;
+  }
   let verified: VerifiedObject;
   try {
     verified = await verifyObject(client, key, expected, signal);
@@ -78,29 +82,14 @@ export async function uploadFile(upload: FileUpload): Promise<UploadedFile> {
   return { sizeBytes, sha256, ...verified };
 }
 
-/** @returns False if there is an object by now. */
-async function storeNew(upload: FileUpload, expected: ExpectedObject): Promise<boolean> {
-  try {
-    await store(upload, expected, true);
-    return true;
-  } catch (error) {
-    if (!(error instanceof S3Error)) throw error;
-    if (error.status === 412) return false;
-    // A server that knows no such condition: a moment ago, nothing was there.
-    if (error.code !== "NotImplemented") throw error;
-    await store(upload, expected, false);
-    return true;
-  }
-}
-
 async function store(
   upload: FileUpload,
   { sizeBytes, sha256, etag }: ExpectedObject,
-  isNew: boolean,
+  condition: StoreCondition,
 ): Promise<void> {
   const { client, path, key, contentType, signal } = upload;
   using file = await Deno.open(path);
-  const options: PutOptions = { contentType, sha256, isNew, signal };
+  const options: PutOptions = { contentType, sha256, signal, ...condition };
   const partBytes = partBytesOf(sizeBytes);
   if (partBytes === Infinity) {
     const body = await readPart(file, 0, new Uint8Array(sizeBytes));

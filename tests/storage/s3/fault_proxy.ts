@@ -9,9 +9,10 @@
 /** What it does, from now on, with what comes. */
 export type Fault =
   | { readonly kind: "none" }
-  /** Answers each request by itself. */
+  /** Answers requests by itself: each, or those whose heads are such. */
   | {
     readonly kind: "answers";
+    readonly to?: RegExp;
     readonly status: number;
     readonly code?: string;
     readonly headers?: Readonly<Record<string, string>>;
@@ -47,6 +48,11 @@ export class FaultProxy implements AsyncDisposable {
   #fault: Fault = { kind: "none" };
   /** How many requests more have the fault; all, if it is infinite. */
   #times = Infinity;
+  /** What is done before requests. */
+  readonly #actions: {
+    readonly isIt: (head: string) => boolean;
+    readonly action: () => Promise<void>;
+  }[] = [];
   /** How many requests more are passed on. */
   #passing = Infinity;
 
@@ -73,6 +79,16 @@ export class FaultProxy implements AsyncDisposable {
   /** Passes so many requests on, and answers all that come after them by an error. */
   failAfter(requests: number): void {
     this.#passing = requests;
+  }
+
+  /**
+   * Does something before the next request of such a head is passed on, once. Requests by other
+   * connections go on meanwhile. What it throws breaks the connection.
+   *
+   * @param isIt By the head, when it is in {@link heads} already.
+   */
+  before(isIt: (head: string) => boolean, action: () => Promise<void>): void {
+    this.#actions.push({ isIt, action });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -118,12 +134,17 @@ export class FaultProxy implements AsyncDisposable {
         const count = await from.read(buffer);
         if (count === null) break;
         const bytes = buffer.subarray(0, count);
+        const head = what === "requests" ? this.#note(bytes) : undefined;
+        const found = this.#actions.findIndex(({ isIt }) => head !== undefined && isIt(head));
+        if (found >= 0) await this.#actions.splice(found, 1)[0]?.action();
         const fault = this.#fault;
-        if (what === "requests" && this.#note(bytes) && this.#passing-- <= 0) {
+        if (head !== undefined && this.#passing-- <= 0) {
           await writeAll(from, answerOf({ kind: "answers", status: 500, code: "InternalError" }));
           break;
         }
-        if (what === "requests" && fault.kind === "answers" && this.#isFaulty()) {
+        const isAnswered = what === "requests" && fault.kind === "answers" &&
+          (fault.to === undefined || (head !== undefined && fault.to.test(head)));
+        if (isAnswered && this.#isFaulty()) {
           await writeAll(from, answerOf(fault));
           break;
         }
@@ -163,12 +184,14 @@ export class FaultProxy implements AsyncDisposable {
     return true;
   }
 
-  /** @returns Whether a request begins. */
-  #note(bytes: Uint8Array): boolean {
+  /** @returns The head of the request that begins, if one does. */
+  #note(bytes: Uint8Array): string | undefined {
     const text = new TextDecoder("latin1").decode(bytes.subarray(0, 4096));
     const isHead = /^(GET|HEAD|PUT|POST|DELETE) /.test(text);
-    if (isHead) this.heads.push(text.split("\r\n\r\n")[0] ?? "");
-    return isHead;
+    if (!isHead) return undefined;
+    const head = text.split("\r\n\r\n")[0] ?? "";
+    this.heads.push(head);
+    return head;
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * An S3 server in a process of its own. Arguments: its folder, its port (0 for any), the name of a
  * bucket, which is made, and perhaps `opaque`: ETags tell nothing, as those of encrypted objects,
- * `careless`: no checksum is checked, and ETags tell nothing, or `old`: it knows no `If-None-Match`.
+ * `careless`: no checksum is checked, and ETags tell nothing, or `old`: it stores on no condition.
  * Prints its port. To be run with `--no-config`, and the lock file beside it.
  *
  * It is `@20minutes/s3rver`, which checks signatures. What that one lacks, and all of AWS, MinIO, R2
@@ -35,7 +35,7 @@ interface Context {
 
 type Next = () => Promise<void>;
 
-/** Paths of what is being stored on condition that it is new. */
+/** Paths of what is being stored on a condition. */
 const storing = new Set<string>();
 
 /** What is used of s3rver. */
@@ -89,7 +89,9 @@ function shown(etag: string): string {
 
 /** Does what is added, and leaves the rest to s3rver. */
 async function handlePlain(ctx: Context, next: Next): Promise<void> {
-  if (ctx.headers["if-none-match"] !== "*") return await handleAny(ctx, next);
+  const isConditional = ctx.headers["if-none-match"] === "*" ||
+    (ctx.method !== "GET" && ctx.headers["if-match"] !== undefined);
+  if (!isConditional) return await handleAny(ctx, next);
   // As AWS: of two at the same moment, one is told to try again.
   if (storing.has(ctx.path)) {
     throw Object.assign(new S3Error("ConditionalRequestConflict", "Another one"), { status: 409 });
@@ -117,11 +119,18 @@ async function handleAny(ctx: Context, next: Next): Promise<void> {
   }
   if (uploadId !== undefined) await partsOf(uploadId);
   const stores = ctx.method === "PUT" || (ctx.method === "POST" && uploadId !== undefined);
-  if (stores && ctx.headers["if-none-match"] === "*") {
-    if (kind === "old") {
-      throw Object.assign(new S3Error("NotImplemented", "A header is not"), { status: 501 });
+  const etag = ctx.headers["if-match"];
+  const isNew = ctx.headers["if-none-match"] === "*";
+  if (stores && kind === "old" && (isNew || etag !== undefined)) {
+    throw Object.assign(new S3Error("NotImplemented", "A header is not"), { status: 501 });
+  }
+  if (stores && isNew && await server.store.existsObject(bucket, key)) failCondition();
+  if (stores && etag !== undefined) {
+    const metadata = await server.store.getMetadata(bucket, key).catch(() => undefined);
+    if (metadata === undefined) {
+      throw Object.assign(new S3Error("NoSuchKey", "There is none"), { status: 404 });
     }
-    if (await server.store.existsObject(bucket, key)) failCondition();
+    if (shown(metadata.etag) !== etag) failCondition();
   }
   await doPlain(ctx, next, key);
 }

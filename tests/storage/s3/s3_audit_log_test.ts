@@ -32,7 +32,7 @@ import {
   Under,
 } from "../recording_removal_suite.ts";
 import { FaultProxy } from "./fault_proxy.ts";
-import { BUCKET, CREDENTIALS, ObjectServer } from "./object_server.ts";
+import { BUCKET, CREDENTIALS, ObjectServer, type ServerKind } from "./object_server.ts";
 
 const MAX_BYTES = 64 * 1024;
 /** When {@link LINE} was begun. */
@@ -109,8 +109,8 @@ class BucketScene implements RemovalScene {
 
   private constructor(readonly server: ObjectServer) {}
 
-  static async set(): Promise<BucketScene> {
-    return new BucketScene(await ObjectServer.start());
+  static async set(kind: ServerKind = ""): Promise<BucketScene> {
+    return new BucketScene(await ObjectServer.start(kind));
   }
 
   place(): Promise<BucketPlace> {
@@ -122,8 +122,11 @@ class BucketScene implements RemovalScene {
   }
 }
 
-testAuditLog("S3AuditLog", BucketScene.set);
-testRecordingRemoval("S3AuditLog: removal", BucketScene.set);
+for (const kind of ["", "old"] as const) {
+  const where = kind === "" ? "" : `, a server that is ${kind}`;
+  testAuditLog(`S3AuditLog${where}`, () => BucketScene.set(kind));
+  testRecordingRemoval(`S3AuditLog${where}: removal`, () => BucketScene.set(kind));
+}
 
 Deno.test("S3AuditLog: what it stores is no recording, with a prefix and without", async () => {
   await using scene = await BucketScene.set();

@@ -207,6 +207,28 @@ Deno.test("S3RecordingArchive: one that is being made is not removed", async () 
   assertEquals((await keysOf(client)).length, 2);
 });
 
+Deno.test("S3RecordingArchive: what nobody ends or completes is removed, once it is old", async () => {
+  await using server = await ObjectServer.start();
+  const client = clientOf(server.url);
+  const base = `recordings/${DAY}/${UUID}`;
+  for (const rest of [".part/begin", ".part/audio-0000000005000", ".wav", ".hold"]) {
+    await client.put(base + rest, noise(100));
+  }
+  await store(client, `${ID}.2`);
+  const others = (await keysOf(client)).filter((key) => key.startsWith(`${base}.2`));
+  const hourMs = 3_600_000;
+  const after = (hours: number) =>
+    new S3RecordingArchive(client, "recordings", { nowMs: () => Date.now() + hours * hourMs });
+  assertEquals(await after(11).remove(ID), "being_made");
+  assertEquals((await keysOf(client)).length, 4 + others.length);
+  // A new sign of life, or of somebody who completes it.
+  await client.put(`${base}.part/claim`, noise(10));
+  assertEquals(await after(11).remove(ID), "being_made");
+  assertEquals(await after(13).remove(ID), "removed");
+  assertEquals(await keysOf(client), others);
+  assertEquals(await after(13).remove(ID), "not_found");
+});
+
 Deno.test("S3RecordingArchive: what fails is an error, not a recording that is not there", async () => {
   await using server = await ObjectServer.start();
   const archive = new S3RecordingArchive(clientOf(server.url));

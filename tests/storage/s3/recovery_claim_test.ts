@@ -1,0 +1,106 @@
+/**
+ * Of several instances, one completes a recording, for as long as it takes.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { until } from "../../helpers/deadline.ts";
+import { RecoveryClaim } from "../../../lib/storage/s3/recovery_claim.ts";
+import { RecordingKeys } from "../../../lib/storage/s3/recording_keys.ts";
+import { ALL_STALE, DAY, LeftScene, MIB } from "./left_scene.ts";
+
+const PLACE = { day: DAY, name: "30b0e395-84d3-4570-ac13-9a62d8f514c0" };
+
+Deno.test("RecoveryClaim: of three instances, one completes a recording, though it takes long", async () => {
+  await using scene = await LeftScene.set();
+  const staleMs = 3_000;
+  const made = await scene.make();
+  await made.storeUpTo(20 * MIB);
+  const isOld = async () => Date.now() - await made.storedMs("begin") > 2 * staleMs;
+  await until(isOld, "all of it is old");
+  const one = scene.instance();
+  const others = [scene.instance(), scene.instance()];
+  const found: string[] = [];
+  let looks = 0;
+  one.proxy.before((head) => /^PUT \S*partNumber=2/.test(head), async () => {
+    const firstMs = await made.storedMs("claim");
+    await until(async () => {
+      for (const { store } of others) {
+        found.push(...(await store.recoverSegments({ staleMs })).recovered);
+        looks++;
+      }
+      return await made.storedMs("claim") > firstMs + staleMs;
+    }, "it says that it is still at it");
+  });
+  assertEquals((await one.store.recoverSegments({ staleMs })).recovered, [made.id]);
+  assertEquals(found, []);
+  assert(looks > 3);
+  await made.assertRecovered(20 * MIB, "by one");
+  for (const { store } of others) {
+    assertEquals((await store.recoverSegments({ staleMs })).recovered, []);
+  }
+});
+
+Deno.test("RecoveryClaim: taken over at any request, the recording is completed", async () => {
+  await using scene = await LeftScene.set();
+  let isDuring = true;
+  let request = 0;
+  for (; isDuring; request++) {
+    const made = await scene.make();
+    await made.storeUpTo(10_000);
+    const [one, two] = [scene.instance(), scene.instance()];
+    const recovered: string[] = [];
+    isDuring = false;
+    one.proxy.before(() => one.proxy.heads.length === request + 1, async () => {
+      isDuring = true;
+      recovered.push(...(await two.store.recoverSegments(ALL_STALE)).recovered);
+    });
+    recovered.push(...(await one.store.recoverSegments(ALL_STALE)).recovered);
+    // Twice if all of it was stored by then, but not looked at.
+    assertEquals(new Set(recovered), new Set([made.id]), `request ${request}`);
+    await made.assertRecovered(10_000, `request ${request}`);
+    assert(!(await made.segments()).includes("claim"), `request ${request}`);
+    await scene.archive.remove(made.id);
+  }
+  assert(request > 12);
+});
+
+for (const kind of ["", "old"] as const) {
+  Deno.test(`RecoveryClaim: who has it can tell: a server that is ${kind || "as it should be"}`, async () => {
+    await using scene = await LeftScene.set(kind);
+    const { client } = scene;
+    const bucket = { client, keys: new RecordingKeys("calls") };
+    const take = async () => {
+      const [stale] = await Array.fromAsync(client.list("calls/"));
+      return await RecoveryClaim.take(bucket, PLACE, stale);
+    };
+    await using one = await take();
+    assert(one !== undefined);
+    assertEquals(await RecoveryClaim.take(bucket, PLACE), undefined, "there is one");
+    const [stale] = await Array.fromAsync(client.list("calls/"));
+    assertEquals([await one.confirm(), await one.confirm()], [true, true]);
+    assertEquals(await RecoveryClaim.take(bucket, PLACE, stale), undefined, "it was said again");
+    // As if it had said nothing for a while.
+    await using two = await take();
+    assert(two !== undefined);
+    assertEquals([await one.confirm(), await two.confirm()], [false, true]);
+    await one.release();
+    assertEquals(await two.confirm(), true, "what is another one's is not removed");
+    await two.release();
+    assertEquals(await scene.keys(), []);
+    assertEquals(await two.confirm(), false);
+    assertEquals(await scene.keys(), []);
+  });
+}
+
+Deno.test("RecoveryClaim: if only the answer is lost when it is taken or said again, it is ours", async () => {
+  await using scene = await LeftScene.set();
+  const { client, proxy } = scene.patient();
+  const bucket = { client, keys: new RecordingKeys("calls") };
+  proxy.become({ kind: "loses answers", to: /^PUT / }, 1);
+  await using claim = await RecoveryClaim.take(bucket, PLACE);
+  assert(claim !== undefined);
+  assertEquals(proxy.faults, 1);
+  proxy.become({ kind: "loses answers", to: /^PUT / }, 1);
+  assertEquals(await claim.confirm(), true);
+  assertEquals(proxy.faults, 1 + 1);
+  assertEquals(await claim.confirm(), true);
+});

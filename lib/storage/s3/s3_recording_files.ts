@@ -8,6 +8,8 @@ import { createHash } from "node:crypto";
 import { recordingId, type RecordingPlace } from "../recording_id.ts";
 import type { RecordingEnding, RecordingFiles } from "../recording_store.ts";
 import { composeObject } from "./compose_object.ts";
+import type { CompositionPlaces } from "./composition_places.ts";
+import type { OpenRequests } from "./open_requests.ts";
 import { CONTENT_TYPES, type RecordingKeys, SEGMENTS } from "./recording_keys.ts";
 import type { S3Client } from "./s3_client.ts";
 import { type ByteBudget, SegmentStream } from "./segment_stream.ts";
@@ -16,6 +18,8 @@ const log = getLogger(["audiohook", "storage"]);
 
 /** Messages that come when the recording is finished: a few. */
 const MAX_LATE_BYTES = 4 * 1024 * 1024;
+/** How many segments are removed at a time. */
+const REMOVED_AT_ONCE = 8;
 
 /** What it needs. */
 export interface S3RecordingFilesOptions {
@@ -26,6 +30,10 @@ export interface S3RecordingFilesOptions {
   readonly maxWaitingBytes: number;
   readonly signOfLifeMs: number;
   readonly budget: ByteBudget;
+  /** Segments and signs of life that are being stored. */
+  readonly puts: OpenRequests;
+  /** For objects that are put together. */
+  readonly places: CompositionPlaces;
   /** Segments can't be stored, for this reason; or, `undefined`, they can again. */
   readonly onSync: (error: unknown) => void;
   readonly onClosed: () => void;
@@ -41,7 +49,8 @@ export class S3RecordingFiles implements RecordingFiles {
   #isFailing = false;
   #lastStoredMs = 0;
   #lifeTimer: ReturnType<typeof setInterval> | undefined;
-  #life: Promise<void> = Promise.resolve();
+  /** A sign of life that is being stored. */
+  #life: Promise<void> | undefined;
   /** Length of the messages when the recording was finished. */
   #finishedBytes: number | undefined;
   #late: Uint8Array<ArrayBuffer>[] = [];
@@ -53,14 +62,18 @@ export class S3RecordingFiles implements RecordingFiles {
     this.#options = options;
     this.id = recordingId(place);
     this.location = `s3://${client.bucket}/${keys.base(place)}`;
-    const stream = (what: string) =>
-      new SegmentStream({
-        ...options,
-        base: `${keys.base(place)}${SEGMENTS}${what}-`,
-        onStored: (error) => this.#onStored(error),
-      });
-    this.#audio = stream("audio");
-    this.#messages = stream("messages");
+    const streamOptions = (what: string) => ({
+      ...options,
+      base: `${keys.base(place)}${SEGMENTS}${what}-`,
+      onStored: (error: unknown) => this.#onStored(error),
+    });
+    // They begin with what the call is: audio without it belongs to no conversation, if this
+    // instance is killed.
+    this.#messages = new SegmentStream({ ...streamOptions("messages"), isBegunAtOnce: true });
+    this.#audio = new SegmentStream({
+      ...streamOptions("audio"),
+      before: () => this.#messages.storeBeginning(),
+    });
   }
 
   /** Says that somebody makes this recording, and goes on doing so. */
@@ -68,9 +81,10 @@ export class S3RecordingFiles implements RecordingFiles {
     await this.#signOfLife();
     const { signOfLifeMs } = this.#options;
     this.#lifeTimer = setInterval(() => {
+      if (this.#life !== undefined) return;
       if (performance.now() - this.#lastStoredMs < signOfLifeMs) return;
       // If it fails, so do segments, which is reported.
-      this.#life = this.#signOfLife().catch(() => {});
+      this.#life = this.#signOfLife().catch(() => {}).finally(() => this.#life = undefined);
     }, signOfLifeMs);
   }
 
@@ -99,31 +113,25 @@ export class S3RecordingFiles implements RecordingFiles {
 
   async finish({ audio, messages, metadata }: RecordingEnding): Promise<void> {
     if (this.#finishedBytes !== undefined) return;
-    const { client, keys, place } = this.#options;
     if (audio !== undefined) {
       // First: perhaps nothing was written so far.
       await this.#audio.write(0, audio.header);
       await this.#audio.write(audio.rest.offset, audio.rest.bytes);
     }
     await this.#messages.write(messages.offset, messages.bytes);
-    // What is put together may take a while; until then, it is safe.
-    if (!this.#audio.isInMemory || !this.#messages.isInMemory) await this.flush();
-    if (audio !== undefined) await this.#compose(this.#audio, ".wav");
-    if (this.#messages.sizeBytes > 0) await this.#compose(this.#messages, ".jsonl");
+    // If this instance is killed before the metadata are stored, another one finds all of it.
+    await this.flush();
+    if (audio !== undefined) {
+      await this.#compose(".wav", this.#audio.sizeBytes, this.#audio.bytes());
+    }
+    const messagesBytes = this.#messages.sizeBytes;
+    if (messagesBytes > 0) await this.#compose(".jsonl", messagesBytes, this.#messages.bytes());
     const body = new TextEncoder().encode(metadata);
-    await composeObject({
-      client,
-      key: keys.of(place, ".json"),
-      contentType: CONTENT_TYPES[".json"],
-      sizeBytes: body.length,
-      bytes: once(body),
-    });
-    this.#finishedBytes = this.#messages.sizeBytes;
+    await this.#compose(".json", body.length, once(body));
+    this.#finishedBytes = messagesBytes;
     this.#audio.close();
     this.#messages.close();
     this.#endLife();
-    await this.#life;
-    await this.#removeSegments();
   }
 
   hurry(): void {
@@ -136,30 +144,24 @@ export class S3RecordingFiles implements RecordingFiles {
     this.#endLife();
     try {
       await this.#life;
-      if (this.#finishedBytes === undefined) await this.flush();
-      else if (this.#lateBytes > 0) await this.#appendLate(this.#finishedBytes);
+      await this.#storeLast();
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       log.error("The last of recording {id} could not be stored: {message}", {
         id: this.id,
         message,
       });
-    } finally {
-      this.#audio.close();
-      this.#messages.close();
-      this.#options.onClosed();
     }
+    // Only now: who waited until it was finished need not wait for this.
+    if (this.#finishedBytes !== undefined) await this.#removeSegments();
+    this.#audio.close();
+    this.#messages.close();
+    this.#options.onClosed();
   }
 
-  async #compose(stream: SegmentStream, extension: ".wav" | ".jsonl"): Promise<void> {
-    const { client, keys, place } = this.#options;
-    await composeObject({
-      client,
-      key: keys.of(place, extension),
-      contentType: CONTENT_TYPES[extension],
-      sizeBytes: stream.sizeBytes,
-      bytes: stream.bytes(),
-    });
+  async #storeLast(): Promise<void> {
+    if (this.#finishedBytes === undefined) await this.flush();
+    else if (this.#lateBytes > 0) await this.#appendLate(this.#finishedBytes);
   }
 
   /** Messages that came after the end: the object is replaced by one that has them. */
@@ -167,16 +169,25 @@ export class S3RecordingFiles implements RecordingFiles {
     const { client, keys, place } = this.#options;
     const key = keys.of(place, ".jsonl");
     const late = this.#late;
-    await composeObject({
-      client,
-      key,
-      contentType: CONTENT_TYPES[".jsonl"],
-      sizeBytes: finishedBytes + this.#lateBytes,
-      bytes: (async function* () {
-        if (finishedBytes > 0) yield* client.read(key, 0, finishedBytes);
-        yield* late;
-      })(),
-    });
+    const bytes = (async function* () {
+      if (finishedBytes > 0) yield* client.read(key, 0, finishedBytes);
+      yield* late;
+    })();
+    await this.#compose(".jsonl", finishedBytes + this.#lateBytes, bytes);
+  }
+
+  async #compose(
+    extension: ".wav" | ".jsonl" | ".json",
+    sizeBytes: number,
+    bytes: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  ): Promise<void> {
+    const { client, keys, place, places } = this.#options;
+    const key = keys.of(place, extension);
+    const contentType = CONTENT_TYPES[extension];
+    await places.take(
+      sizeBytes,
+      () => composeObject({ client, key, contentType, sizeBytes, bytes }),
+    );
   }
 
   async #removeSegments(): Promise<void> {
@@ -190,10 +201,11 @@ export class S3RecordingFiles implements RecordingFiles {
   }
 
   async #signOfLife(): Promise<void> {
-    const { client, keys, place } = this.#options;
+    const { client, keys, place, puts } = this.#options;
     const body = new TextEncoder().encode("{}\n");
     const md5 = createHash("md5").update(body).digest("hex");
-    await client.put(`${keys.base(place)}${SEGMENTS}begin`, body, { md5 });
+    const key = `${keys.base(place)}${SEGMENTS}begin`;
+    await puts.send(() => client.put(key, body, { md5 }));
     this.#lastStoredMs = performance.now();
   }
 
@@ -210,7 +222,11 @@ export class S3RecordingFiles implements RecordingFiles {
   }
 }
 
-/** Removes all segments of a recording. */
+/**
+ * Removes all segments of a recording, some at a time.
+ *
+ * @throws {S3Error} If storage fails; some may be left then.
+ */
 export async function removeSegments(
   client: S3Client,
   keys: RecordingKeys,
@@ -218,7 +234,12 @@ export async function removeSegments(
 ): Promise<void> {
   const found: string[] = [];
   for await (const { key } of client.list(keys.base(place) + SEGMENTS)) found.push(key);
-  for (const key of found) await client.delete(key);
+  const rest = found.values();
+  const removals = Array.from({ length: REMOVED_AT_ONCE }, async () => {
+    for (const key of rest) await client.delete(key);
+  });
+  const failure = (await Promise.allSettled(removals)).find(({ status }) => status === "rejected");
+  if (failure?.status === "rejected") throw failure.reason;
 }
 
 async function* once(bytes: Uint8Array<ArrayBuffer>): AsyncGenerator<Uint8Array<ArrayBuffer>> {

@@ -9,6 +9,8 @@
 import { isRecordingName, recordingId, uniqueRecordingName } from "../recording_id.ts";
 import type { RecordingMetadata } from "../recording_metadata.ts";
 import type { RecordingFiles, RecordingStore } from "../recording_store.ts";
+import { CompositionPlaces } from "./composition_places.ts";
+import { OpenRequests } from "./open_requests.ts";
 import { RecordingKeys } from "./recording_keys.ts";
 import { type RecoveredSegments, recoverSegments } from "./recover_segments.ts";
 import type { S3Client } from "./s3_client.ts";
@@ -33,6 +35,15 @@ export interface S3RecordingStoreOptions {
   readonly maxWaitingBytesOfAll?: number;
   /** How often a recording of which nothing comes says that it is still made; 15 seconds. */
   readonly signOfLifeMs?: number;
+}
+
+/** How the storage keeps up. */
+export interface S3StoreStatus {
+  /**
+   * How long the oldest segment or sign of life that is being stored has waited for an answer, in
+   * seconds; 0 if none is. More than some seconds is storage that hangs.
+   */
+  readonly busySeconds: number;
 }
 
 /** What {@link S3RecordingStore.recoverSegments} takes for left, and whom it tells. */
@@ -60,6 +71,8 @@ export class S3RecordingStore implements RecordingStore {
   readonly #options: Required<S3RecordingStoreOptions>;
   readonly #keys: RecordingKeys;
   readonly #budget: ByteBudget;
+  readonly #puts = new OpenRequests();
+  readonly #places = new CompositionPlaces();
   /** Recordings that are being made here. */
   readonly #own = new Set<string>();
   /** Of other instances, what cannot be completed, which the log says once. */
@@ -79,6 +92,11 @@ export class S3RecordingStore implements RecordingStore {
     this.#budget = new ByteBudget(this.#options.maxWaitingBytesOfAll);
   }
 
+  /** How the storage keeps up, for health checks and metrics. */
+  get status(): S3StoreStatus {
+    return { busySeconds: this.#puts.waitingSeconds };
+  }
+
   /**
    * Makes a new recording. Its name is unique, so that nobody need be asked whether it is free:
    * other instances may make one of the same session, at the same moment or later.
@@ -96,6 +114,8 @@ export class S3RecordingStore implements RecordingStore {
       place,
       keys: this.#keys,
       budget: this.#budget,
+      puts: this.#puts,
+      places: this.#places,
       onSync,
       onClosed: () => this.#own.delete(id),
     });

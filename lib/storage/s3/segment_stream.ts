@@ -5,6 +5,8 @@
  * Imports its neighbours.
  */
 import { checksumsOf } from "./checksums.ts";
+import type { OpenRequests } from "./open_requests.ts";
+import { readAhead } from "./read_ahead.ts";
 import type { S3Client } from "./s3_client.ts";
 import { S3Error } from "./s3_error.ts";
 import { verifyObject } from "./verify_object.ts";
@@ -15,6 +17,8 @@ const HEAD_BYTES = 64;
 const SEGMENT_BYTES = 1024 * 1024;
 /** So that they sort by their places. */
 const PLACE_DIGITS = 13;
+/** When segments are read back. */
+const READ_AHEAD = { atOnce: 8, maxBytes: 4 * 1024 * 1024 } as const;
 
 /** Bytes that wait in memory, of all recordings. */
 export class ByteBudget {
@@ -47,6 +51,12 @@ export interface SegmentStreamOptions {
   /** How many bytes may wait. */
   readonly maxWaitingBytes: number;
   readonly budget: ByteBudget;
+  /** By which segments are stored. */
+  readonly puts: OpenRequests;
+  /** Whether the first segment is stored as soon as something is written. */
+  readonly isBegunAtOnce?: boolean;
+  /** Done before a segment is stored; if it fails, so does that. */
+  readonly before?: () => Promise<void>;
   /** A segment was stored; or could not be, for this reason, and is tried again. */
   readonly onStored: (error: unknown) => void;
 }
@@ -90,11 +100,6 @@ export class SegmentStream {
     return this.#storedBytes + this.#waitingBytes;
   }
 
-  /** Whether nothing of it is stored, or just being stored. */
-  get isInMemory(): boolean {
-    return this.#stored.length === 0 && this.#sending === undefined;
-  }
-
   get #waitingBytes(): number {
     return (this.#segment?.bytes.length ?? 0) + this.#collectedBytes;
   }
@@ -113,6 +118,7 @@ export class SegmentStream {
       throw new RangeError(`Expected a place up to ${this.sizeBytes}, not ${offset}`);
     }
     if (offset < HEAD_BYTES) this.#head.set(bytes.subarray(0, HEAD_BYTES - offset), offset);
+    const isBeginning = this.sizeBytes === 0 && this.#options.isBegunAtOnce === true;
     let rest = bytes.subarray(Math.min(bytes.length, this.sizeBytes - offset));
     while (rest.length > 0) {
       const part = rest.slice(0, SEGMENT_BYTES);
@@ -127,9 +133,14 @@ export class SegmentStream {
       this.#collected.push(part);
       this.#collectedBytes += part.length;
       rest = rest.subarray(part.length);
-      if (this.#collectedBytes >= SEGMENT_BYTES) this.#sendOne().catch(() => {});
+      if (this.#collectedBytes >= SEGMENT_BYTES || isBeginning) this.#sendOne().catch(() => {});
       else this.#arm();
     }
+  }
+
+  /** Stores the first segment, if something was written, and nothing of it is stored. */
+  async storeBeginning(): Promise<void> {
+    if (this.#storedBytes === 0 && this.#waitingBytes > 0) await this.#sendOne();
   }
 
   /** Stores what waits in memory. */
@@ -150,15 +161,25 @@ export class SegmentStream {
   }
 
   async *#allBytes(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    for (const { key, sizeBytes, md5 } of this.#stored) {
-      const bytes = await this.#options.client.get(key, sizeBytes);
-      if (bytes?.length !== sizeBytes || (await checksumsOf(bytes)).md5 !== md5) {
-        throw new S3Error({ operation: "GetObject", key, failure: "mismatch" });
-      }
-      yield bytes;
-    }
+    yield* readAhead(
+      this.#stored,
+      ({ sizeBytes }) => sizeBytes,
+      (segment, signal) => this.#readBack(segment, signal),
+      READ_AHEAD,
+    );
     if (this.#segment !== undefined) yield this.#segment.bytes;
     yield* this.#collected;
+  }
+
+  async #readBack(
+    { key, sizeBytes, md5 }: StoredSegment,
+    signal: AbortSignal,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await this.#options.client.get(key, sizeBytes, { signal });
+    if (bytes?.length !== sizeBytes || (await checksumsOf(bytes)).md5 !== md5) {
+      throw new S3Error({ operation: "GetObject", key, failure: "mismatch" });
+    }
+    return bytes;
   }
 
   /** Lets go of memory; nothing more is stored. */
@@ -192,15 +213,17 @@ export class SegmentStream {
   async #send(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    await this.#options.before?.();
     const segment = this.#segment ??= this.#cut();
     if (segment === undefined) return;
+    const { client, puts } = this.#options;
     const { key, bytes } = segment;
     try {
       const { md5, sha256 } = await checksumsOf(bytes);
-      const etag = await this.#options.client.put(key, bytes, { md5 });
+      const etag = await puts.send(() => client.put(key, bytes, { md5 }));
       if (etag !== md5) {
         const expected = { sizeBytes: bytes.length, sha256, etag: md5 };
-        await verifyObject(this.#options.client, key, expected);
+        await verifyObject(client, key, expected);
       }
       // It may have been let go meanwhile.
       if (this.#segment !== segment) return;

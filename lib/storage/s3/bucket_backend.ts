@@ -18,6 +18,8 @@ const log = getLogger(["audiohook", "recovery"]);
 
 /** How often it looks for what another instance left, among the recordings of two days. */
 const LOOK_MS = 30_000;
+/** Longer than storage takes that works. */
+const SILENT_SECONDS = 15;
 const DAY_MS = 24 * 3_600_000;
 
 /** Recordings in object storage. */
@@ -39,11 +41,16 @@ export class BucketBackend implements RecordingBackend {
   }
 
   get status(): BackendStatus {
-    // Of storage that fails, the recordings tell that wait for it.
+    // Of storage that fails, the recordings tell that wait for it; of one that is silent, nobody.
+    const { busySeconds } = this.store.status;
     return {
-      problems: this.#isFailing
-        ? ["what other instances left cannot be completed: see the log"]
-        : [],
+      problems: [
+        ...(busySeconds < SILENT_SECONDS
+          ? []
+          : ["the object storage does not answer: recordings wait in memory"]),
+        ...(this.#isFailing ? ["what other instances left cannot be completed: see the log"] : []),
+      ],
+      busySeconds,
     };
   }
 

@@ -30,7 +30,6 @@ import { placeOf } from "../recording_id.ts";
 import { Turns } from "../turns.ts";
 import { RecordingKeys } from "./recording_keys.ts";
 import type { S3Client } from "./s3_client.ts";
-import { S3Error } from "./s3_error.ts";
 import { type StoreCondition, storeIf } from "./store_if.ts";
 
 const log = getLogger(["audiohook", "audit"]);
@@ -195,16 +194,8 @@ export class S3AuditLog implements AuditLog {
 
   /** Stores an object if there is none of the key; returns whether it did. */
   async #putNew(key: string, value: unknown): Promise<boolean> {
-    for (let tries = 1;; tries++) {
-      try {
-        const put = (condition: StoreCondition) => this.#put(key, value, condition);
-        return await storeIf(this.#client, key, { isNew: true }, put) !== undefined;
-      } catch (error) {
-        // Of several at once, none may have succeeded so far.
-        const isConflict = error instanceof S3Error && error.code === "ConditionalRequestConflict";
-        if (!isConflict || tries === MAX_TRIES) throw error;
-      }
-    }
+    const put = (condition: StoreCondition) => this.#put(key, value, condition);
+    return await storeIf(this.#client, key, { isNew: true }, put) !== undefined;
   }
 
   async #put(key: string, value: unknown, condition: StoreCondition = {}): Promise<void> {

@@ -68,6 +68,8 @@ export interface SegmentRecoveryOptions {
 
 /** Recordings in a bucket. */
 export class S3RecordingStore implements RecordingStore {
+  /** What waits is lost with this instance: an hour, for nobody else can complete it. */
+  readonly keepTryingMs = 3_600_000;
   readonly #options: Required<S3RecordingStoreOptions>;
   readonly #keys: RecordingKeys;
   readonly #budget: ByteBudget;

@@ -18,6 +18,8 @@ const MAX_RETRY_AFTER_SECONDS = 30;
 const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 /** Codes that say "later", whatever the status is: also in an answer of status 200. */
 const LATER = new Set([
+  // Somebody else is storing the same object: whether that succeeds is known soon.
+  "ConditionalRequestConflict",
   "InternalError",
   "OperationAborted",
   "RequestTimeout",

@@ -36,7 +36,7 @@ interface Context {
 type Next = () => Promise<void>;
 
 /** Paths of what is being stored on a condition. */
-const storing = new Set<string>();
+const storing = new Map<string, Promise<void>>();
 
 /** What is used of s3rver. */
 interface ObjectServer {
@@ -98,15 +98,15 @@ async function handlePlain(ctx: Context, next: Next): Promise<void> {
   const isConditional = ctx.headers["if-none-match"] === "*" ||
     (ctx.method !== "GET" && ctx.headers["if-match"] !== undefined);
   if (!isConditional) return await handleAny(ctx, next);
-  // As AWS: of two at the same moment, one is told to try again.
-  if (storing.has(ctx.path)) {
-    throw Object.assign(new S3Error("ConditionalRequestConflict", "Another one"), { status: 409 });
-  }
-  storing.add(ctx.path);
+  // Of several at the same moment, one is first.
+  while (storing.has(ctx.path)) await storing.get(ctx.path);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  storing.set(ctx.path, promise);
   try {
     await handleAny(ctx, next);
   } finally {
     storing.delete(ctx.path);
+    resolve();
   }
 }
 

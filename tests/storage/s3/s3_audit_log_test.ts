@@ -276,7 +276,7 @@ Deno.test("S3AuditLog: told of a conflict, it tries again; told so for ever, it 
   await using scene = await BucketScene.set();
   await using proxy = FaultProxy.to(scene.server.port);
   const place = await scene.place();
-  const log = place.newLog(undefined, clientOf(proxy.url, 1));
+  const log = place.newLog(undefined, clientOf(proxy.url, 3));
   const conflict = { kind: "answers", status: 409, code: "ConditionalRequestConflict" } as const;
   proxy.become(conflict, 2);
   assertEquals(await log.begin({ line: LINE }), "begun");

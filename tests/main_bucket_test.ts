@@ -5,13 +5,12 @@
 import { assert, assertEquals, assertGreater, assertGreaterOrEqual } from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
 import { recordingMetadataSchema } from "../lib/storage/recording_metadata.ts";
+import { ask, bucketEnv } from "./helpers/bucket_server.ts";
 import { type PlacedCall, placeRandomCall } from "./helpers/placed_call.ts";
 import { eventually, filesBelow, Program, TemporaryFolder } from "./helpers/program.ts";
 import { assertWav } from "./helpers/wav_check.ts";
-import { API_KEY, SECRET } from "./helpers/wire_client.ts";
-import { BUCKET, CREDENTIALS, ObjectServer } from "./storage/s3/object_server.ts";
+import { ObjectServer } from "./storage/s3/object_server.ts";
 
-const TOKEN = "a-token-of-at-least-32-characters";
 const CALLS = 12;
 /** Longer than until the kill; some are shorter, and end by themselves. */
 const CALL_SECONDS = 60;
@@ -25,23 +24,7 @@ const MAX_LOST_SAMPLES = 11 * 8_000;
 const RECOVERY_MS = 150_000;
 
 function envOf(objects: ObjectServer, more: Record<string, string> = {}): Record<string, string> {
-  return {
-    PORT: "0",
-    DATA_DIR: "none",
-    AUDIOHOOK_KEYS: JSON.stringify({ [API_KEY]: SECRET.toBase64() }),
-    ADMIN_TOKEN: TOKEN,
-    RECORDINGS: `s3://${BUCKET}/all`,
-    S3_ENDPOINT: objects.url,
-    S3_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
-    S3_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
-    ...more,
-  };
-}
-
-async function ask(server: Program, path: string, init: RequestInit = {}): Promise<Response> {
-  const { host } = await server.url();
-  const headers = { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" };
-  return await fetch(`http://${host}${path}`, { ...init, headers });
+  return bucketEnv(objects, { DATA_DIR: "none", ...more });
 }
 
 async function statusOf(server: Program, path: string, init: RequestInit): Promise<number> {

@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals, assertGreater, assertGreaterOrEqual } from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
+import { ask, bucketEnv } from "./helpers/bucket_server.ts";
 import {
   assertSameBytes,
   eventually,
@@ -14,10 +15,9 @@ import {
 } from "./helpers/program.ts";
 import { type PlacedCall, placeRandomCall } from "./helpers/placed_call.ts";
 import { assertWav, noise } from "./helpers/wav_check.ts";
-import { API_KEY, EXTERNAL, SECRET, WireClient } from "./helpers/wire_client.ts";
-import { BUCKET, CREDENTIALS, ObjectServer } from "./storage/s3/object_server.ts";
+import { EXTERNAL, WireClient } from "./helpers/wire_client.ts";
+import { CREDENTIALS, ObjectServer } from "./storage/s3/object_server.ts";
 
-const TOKEN = "a-token-of-at-least-32-characters";
 const CALLS_A_ROUND = 8;
 const ROUNDS = 4;
 /** In real time, until the program is killed. */
@@ -25,25 +25,6 @@ const RUNNING_CALLS_A_ROUND = 5;
 const RUNNING_MS = 2_000;
 /** How much of a call may be lost, in samples: a second. */
 const MAX_LOST_SAMPLES = 8_000;
-
-function envOf(objects: ObjectServer, more: Record<string, string> = {}): Record<string, string> {
-  return {
-    PORT: "0",
-    AUDIOHOOK_KEYS: JSON.stringify({ [API_KEY]: SECRET.toBase64() }),
-    ADMIN_TOKEN: TOKEN,
-    RECORDINGS: `s3://${BUCKET}/all`,
-    S3_ENDPOINT: objects.url,
-    S3_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
-    S3_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
-    ...more,
-  };
-}
-
-async function ask(server: Program, path: string, init: RequestInit = {}): Promise<Response> {
-  const { host } = await server.url();
-  const headers = { authorization: `Bearer ${TOKEN}` };
-  return await fetch(`http://${host}${path}`, { ...init, headers });
-}
 
 /** Places a call of known audio, and says what it was, by the session's id. */
 async function placeCall(server: Program, sent: Map<string, Uint8Array>): Promise<void> {
@@ -71,7 +52,7 @@ async function everyRecording(server: Program): Promise<Map<string, string>> {
 Deno.test("main: no recording is lost while the object server or the program is killed, again and again", async () => {
   await using folder = await TemporaryFolder.make();
   await using objects = await ObjectServer.start();
-  const env = envOf(objects, { S3_KEEP_LOCAL: "off" });
+  const env = bucketEnv(objects, { S3_KEEP_LOCAL: "off" });
   const sent = new Map<string, Uint8Array>();
   const running = new Map<PlacedCall, number>();
   for (let round = 0; round < ROUNDS; round++) {
@@ -141,7 +122,7 @@ Deno.test("main: an object server that is not there delays no call, and health s
   await using folder = await TemporaryFolder.make();
   await using objects = await ObjectServer.start();
   await objects.kill();
-  await using server = Program.server(folder.path, envOf(objects));
+  await using server = Program.server(folder.path, bucketEnv(objects));
   const sent = new Map<string, Uint8Array>();
   await placeCall(server, sent);
   const problem = await eventually(async () => {

@@ -6,6 +6,7 @@
  * Must not import: anything of lib.
  */
 import { join } from "node:path";
+import { buildPreloadedLibrary } from "./preloaded_library.ts";
 
 const SOURCE = `
 #define _GNU_SOURCE
@@ -160,19 +161,9 @@ export class SmallDisk {
    * @returns The reason if that can't be done here.
    */
   static async make(tools: string, folder: string): Promise<SmallDisk | string> {
-    if (Deno.build.os !== "linux") return "it takes Linux";
-    const source = join(tools, "small.c");
-    const library = join(tools, "small.so");
-    await Deno.writeTextFile(source, SOURCE);
-    try {
-      const args = ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"];
-      const { success, stderr } = await new Deno.Command("cc", { args }).output();
-      if (!success) return `cc cannot build it: ${new TextDecoder().decode(stderr)}`;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return "there is no C compiler (cc)";
-      throw error;
-    }
-    return new SmallDisk(library, folder, join(tools, "disk_bound"));
+    const library = await buildPreloadedLibrary(tools, "small", SOURCE);
+    if (typeof library === "string") return library;
+    return new SmallDisk(library.path, folder, join(tools, "disk_bound"));
   }
 
   /** From now on, there is no more room than that. */

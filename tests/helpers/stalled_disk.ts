@@ -7,6 +7,7 @@
  * Must not import: anything of lib.
  */
 import { join } from "node:path";
+import { buildPreloadedLibrary } from "./preloaded_library.ts";
 
 const SOURCE = `
 #define _GNU_SOURCE
@@ -153,19 +154,9 @@ export class StalledDisk {
    * @returns The reason if that can't be done here.
    */
   static async make(folder: string): Promise<StalledDisk | string> {
-    if (Deno.build.os !== "linux") return "it takes Linux";
-    const source = join(folder, "stall.c");
-    const library = join(folder, "stall.so");
-    await Deno.writeTextFile(source, SOURCE);
-    try {
-      const args = ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"];
-      const { success, stderr } = await new Deno.Command("cc", { args }).output();
-      if (!success) return `cc cannot build it: ${new TextDecoder().decode(stderr)}`;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return "there is no C compiler (cc)";
-      throw error;
-    }
-    return new StalledDisk(library, join(folder, "disk_trouble"), join(folder, "disk_notes"));
+    const library = await buildPreloadedLibrary(folder, "stall", SOURCE);
+    if (typeof library === "string") return library;
+    return new StalledDisk(library.path, join(folder, "disk_trouble"), join(folder, "disk_notes"));
   }
 
   /** From now on, nothing that touches a recording returns; or only calls of one kind don't. */

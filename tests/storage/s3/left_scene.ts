@@ -4,18 +4,17 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { createWavHeader } from "../../../lib/audio/mod.ts";
-import type { RecordedCall, RecordingMetadata } from "../../../lib/storage/mod.ts";
+import type { RecordingMetadata } from "../../../lib/storage/mod.ts";
 import { S3Client, S3RecordingArchive, S3RecordingStore } from "../../../lib/storage/s3/mod.ts";
 import { S3RecordingFiles } from "../../../lib/storage/s3/s3_recording_files.ts";
 import { assertWav, noise } from "../../helpers/wav_check.ts";
 import { FaultProxy } from "./fault_proxy.ts";
 import { BUCKET, CREDENTIALS, ObjectServer, type ServerKind } from "./object_server.ts";
+import { DAY, firstLineOf, FORMAT, SESSION } from "./some_recording.ts";
 
-export const DAY = "2026-01-31";
 export const MIB = 1024 * 1024;
 /** Whatever is there is older than that. */
 export const ALL_STALE = { staleMs: -60_000 } as const;
-const SESSION = "30b0e395-84d3-4570-ac13-9a62d8f514c0";
 const HOUR_MS = 3_600_000;
 const HEADER_BYTES = 58;
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -172,20 +171,9 @@ export class MadeRecording implements AsyncDisposable {
   }
 
   #line(): Uint8Array<ArrayBuffer> {
-    const call: RecordedCall = {
-      version: 1,
-      sessionId: this.#sessionId,
-      organizationId: SESSION,
-      conversationId: SESSION,
-      participant: { id: SESSION, ani: "+1", aniName: "", dnis: "+2" },
-      media: { format: "PCMU", channels: ["external", "internal"], rate: 8000 },
-      startedAt: "2026-01-31T10:00:00.000Z",
-    };
-    return bytes(JSON.stringify({ time: call.startedAt, position: "PT0S", call }) + "\n");
+    return firstLineOf(this.#sessionId);
   }
 }
-
-const FORMAT = { encoding: "PCMU", channelCount: 2, rate: 8000 } as const;
 
 /** By default, a request that fails is not sent again. */
 function clientOf(url: string, attempts = 1): S3Client {

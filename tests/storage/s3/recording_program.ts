@@ -6,28 +6,18 @@ import { S3Client, S3RecordingStore } from "../../../lib/storage/s3/mod.ts";
 import { S3RecordingFiles } from "../../../lib/storage/s3/s3_recording_files.ts";
 import { noise } from "../../helpers/wav_check.ts";
 import { BUCKET, CREDENTIALS } from "./object_server.ts";
+import { DAY, FIRST_LINE, FORMAT, SESSION } from "./some_recording.ts";
 
-const SESSION = "30b0e395-84d3-4570-ac13-9a62d8f514c0";
 const [endpoint = ""] = Deno.args;
 const client = new S3Client({ endpoint, bucket: BUCKET }, CREDENTIALS);
 const store = new S3RecordingStore({ client, prefix: "calls" });
-const files = await store.create("2026-01-31", SESSION);
+const files = await store.create(DAY, SESSION);
 if (!(files instanceof S3RecordingFiles)) throw new Error("These are other files");
 
-const header = createWavHeader({ encoding: "PCMU", channelCount: 2, rate: 8000 }, Infinity);
+const header = createWavHeader(FORMAT, Infinity);
 const audio = noise(3 * 1024 * 1024);
 await files.writeAudio(0, header);
-const call = {
-  version: 1,
-  sessionId: SESSION,
-  organizationId: SESSION,
-  conversationId: SESSION,
-  participant: { id: SESSION, ani: "+1", aniName: "", dnis: "+2" },
-  media: { format: "PCMU", channels: ["external", "internal"], rate: 8000 },
-  startedAt: "2026-01-31T10:00:00.000Z",
-};
-const line = JSON.stringify({ time: call.startedAt, position: "PT0S", call });
-await files.writeMessages(0, new TextEncoder().encode(`${line}\n`));
+await files.writeMessages(0, FIRST_LINE);
 for (let at = 0; at < audio.length; at += 16_000) {
   await files.writeAudio(header.length + at, audio.subarray(at, at + 16_000));
 }

@@ -5,7 +5,8 @@ import { assert, assertEquals } from "@std/assert";
 import { until } from "../../helpers/deadline.ts";
 import { RecoveryClaim } from "../../../lib/storage/s3/recovery_claim.ts";
 import { RecordingKeys } from "../../../lib/storage/s3/recording_keys.ts";
-import { ALL_STALE, DAY, LeftScene, MIB } from "./left_scene.ts";
+import { ALL_STALE, LeftScene, MIB } from "./left_scene.ts";
+import { DAY } from "./some_recording.ts";
 
 const PLACE = { day: DAY, name: "30b0e395-84d3-4570-ac13-9a62d8f514c0" };
 

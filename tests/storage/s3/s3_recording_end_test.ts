@@ -10,7 +10,7 @@ import {
   assertRejects,
 } from "@std/assert";
 import { createWavHeader } from "../../../lib/audio/mod.ts";
-import { placeOf, type RecordingEnding, type RecordingFiles } from "../../../lib/storage/mod.ts";
+import { placeOf, type RecordingFiles } from "../../../lib/storage/mod.ts";
 import {
   S3Client,
   S3RecordingArchive,
@@ -25,28 +25,10 @@ import { Program, ROOT } from "../../helpers/program.ts";
 import { assertWav, concat, noise } from "../../helpers/wav_check.ts";
 import { FaultProxy } from "./fault_proxy.ts";
 import { BUCKET, CREDENTIALS, ObjectServer } from "./object_server.ts";
+import { DAY, endingOf, FIRST_LINE, FORMAT, SESSION } from "./some_recording.ts";
 
-const DAY = "2026-01-31";
-const SESSION = "30b0e395-84d3-4570-ac13-9a62d8f514c0";
-const FORMAT = { encoding: "PCMU", channelCount: 2, rate: 8000 } as const;
 const NONE = { recovered: [], impossible: [] };
 const bytes = (text: string) => new TextEncoder().encode(text);
-
-const FIRST_LINE = bytes(
-  JSON.stringify({
-    time: "2026-01-31T10:00:00.000Z",
-    position: "PT0S",
-    call: {
-      version: 1,
-      sessionId: SESSION,
-      organizationId: SESSION,
-      conversationId: SESSION,
-      participant: { id: SESSION, ani: "+1", aniName: "", dnis: "+2" },
-      media: { format: "PCMU", channels: ["external", "internal"], rate: 8000 },
-      startedAt: "2026-01-31T10:00:00.000Z",
-    },
-  }) + "\n",
-);
 
 function clientOf({ url }: { readonly url: string }, timeoutMs = 5_000, attempts = 1): S3Client {
   const patience = { attempts, firstPauseMs: 1, timeoutMs };
@@ -73,15 +55,6 @@ async function write(files: RecordingFiles, audio: Uint8Array): Promise<void> {
     files.writeAudio(header.length, audio),
     files.writeMessages(0, FIRST_LINE),
   ]);
-}
-
-function endingOf(audio: Uint8Array): RecordingEnding {
-  const header = createWavHeader(FORMAT, audio.length);
-  return {
-    audio: { header, rest: { offset: header.length + audio.length, bytes: noise(0) } },
-    messages: { offset: FIRST_LINE.length, bytes: bytes("{}\n") },
-    metadata: "{}",
-  };
 }
 
 function baseOf(id: string): string {

@@ -12,12 +12,7 @@ import {
 } from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
 import { createWavHeader } from "../../../lib/audio/mod.ts";
-import {
-  placeOf,
-  type RecordedCall,
-  type RecordingEnding,
-  recordingMetadataSchema,
-} from "../../../lib/storage/mod.ts";
+import { placeOf, recordingMetadataSchema } from "../../../lib/storage/mod.ts";
 import {
   S3Client,
   S3RecordingArchive,
@@ -31,11 +26,9 @@ import { assertSameBytes, assertWav, concat, noise } from "../../helpers/wav_che
 import { type StoredRecording, testRecordingStore } from "../recording_store_suite.ts";
 import { FaultProxy } from "./fault_proxy.ts";
 import { BUCKET, CREDENTIALS, ObjectServer } from "./object_server.ts";
+import { DAY, endingOf, FIRST_LINE, FORMAT, SESSION } from "./some_recording.ts";
 
-const DAY = "2026-01-31";
-const SESSION = "30b0e395-84d3-4570-ac13-9a62d8f514c0";
 const MIB = 1024 * 1024;
-const FORMAT = { encoding: "PCMU", channelCount: 2, rate: 8000 } as const;
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 function clientOf({ url }: { readonly url: string }): S3Client {
@@ -90,29 +83,6 @@ for (const segmentMs of [1, 60_000]) {
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };
   });
-}
-
-const CALL: RecordedCall = {
-  version: 1,
-  sessionId: SESSION,
-  organizationId: SESSION,
-  conversationId: SESSION,
-  participant: { id: SESSION, ani: "+1", aniName: "", dnis: "+2" },
-  media: { format: "PCMU", channels: ["external", "internal"], rate: 8000 },
-  startedAt: "2026-01-31T10:00:00.000Z",
-};
-
-const FIRST_LINE = bytes(
-  JSON.stringify({ time: "2026-01-31T10:00:00.000Z", position: "PT0S", call: CALL }) + "\n",
-);
-
-function endingOf(audio: Uint8Array): RecordingEnding {
-  const header = createWavHeader(FORMAT, audio.length);
-  return {
-    audio: { header, rest: { offset: header.length + audio.length, bytes: noise(0) } },
-    messages: { offset: FIRST_LINE.length, bytes: bytes("{}\n") },
-    metadata: "{}",
-  };
 }
 
 /** Writes a header that is not final, and audio. */

@@ -3,19 +3,14 @@
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { basename, join, relative } from "node:path";
-import {
-  FileRecordingStore,
-  isRecordingName,
-  type RecordingFiles,
-  sessionOf,
-} from "../../lib/storage/mod.ts";
+import { FileRecordingStore, isRecordingName, sessionOf } from "../../lib/storage/mod.ts";
 import { OpenRecording } from "../../lib/storage/open_recording.ts";
 import { Places } from "../../lib/storage/places.ts";
 import { SyncSchedule } from "../../lib/storage/sync_schedule.ts";
 import { until } from "../helpers/deadline.ts";
 import { readIfExists, TempDir } from "../helpers/temp_dir.ts";
-import { noise } from "../helpers/wav_check.ts";
 import { endingOf } from "./ending_of.ts";
+import { isLocked } from "./lock_check.ts";
 import { testRecordingStore } from "./recording_store_suite.ts";
 
 const DAY = "2026-01-31";
@@ -205,28 +200,6 @@ for (const extension of [".wav", ".json"]) {
   });
 }
 
-/** Whether somebody else has the lock of a recording. */
-async function isLocked({ location }: RecordingFiles): Promise<boolean> {
-  using file = await Deno.open(`${location}.jsonl`, { write: true });
-  return !await file.tryLock(true);
-}
-
-Deno.test("FileRecordingStore: the messages are locked from their first to their last", async () => {
-  await using dir = await TempDir.create();
-  await using store = new FileRecordingStore(dir.path, { syncSeconds: 0.1 });
-  const files = await store.create(DAY, ID);
-  assert(await isLocked(files), "from the beginning");
-  await files.writeMessages(0, bytes("one\n"));
-  await until(() => store.status.unsyncedFiles > 0, "something to be synced");
-  await until(() => store.status.unsyncedFiles === 0, "a sync");
-  assert(await isLocked(files), "after it was synced");
-  await files.finish(endingOf());
-  assert(await isLocked(files), "as long as messages may come");
-  await files.writeMessages(4, bytes("two\n"));
-  await files.close();
-  assert(!await isLocked(files), "when it is closed");
-});
-
 Deno.test("FileRecordingStore: when its thread has ended, another one goes on with what is open", async () => {
   await using dir = await TempDir.create();
   await using store = new FileRecordingStore(dir.path);
@@ -282,29 +255,17 @@ Deno.test("FileRecordingStore: a recording that somebody else took over meanwhil
   assertEquals(await Deno.readTextFile(`${files.location}.jsonl`), "one\n");
 });
 
-Deno.test("FileRecordingStore: all that was written is synced, and after that nothing waits", async () => {
+Deno.test("FileRecordingStore: how far syncing is behind is told", async () => {
   await using dir = await TempDir.create();
-  await using store = new FileRecordingStore(dir.path, { syncSeconds: 0.1 });
-  const failures: unknown[] = [];
-  const all = await Promise.all(
-    Array.from(
-      { length: 40 },
-      () => store.create(DAY, crypto.randomUUID(), (error) => failures.push(error)),
-    ),
-  );
-  for (let round = 0; round < 3; round++) {
-    await Promise.all(all.map(async (files) => {
-      await files.writeAudio(round * 1000, noise(1000, round));
-      await files.writeMessages(round * 4, bytes("one\n"));
-    }));
-    await until(() => store.status.unsyncedFiles > 0, "something to be synced");
-    await until(() => store.status.unsyncedFiles === 0, "the syncs");
-    assertEquals(store.status.unsyncedSeconds, 0);
-  }
-  // What is left when it is let go is synced, too.
-  for (const files of all) await files.writeMessages(12, bytes("two\n"));
-  for (const files of all) await files.close();
-  await until(() => store.status.unsyncedFiles === 0, "the last syncs");
-  assertEquals(failures, []);
-  assertEquals(store.status.busySeconds, 0);
+  // Long, so that nothing is synced before it was told.
+  await using store = new FileRecordingStore(dir.path, { syncSeconds: 100 });
+  assertEquals(store.status, { unsyncedFiles: 0, unsyncedSeconds: 0, busySeconds: 0 });
+  const files = await store.create(DAY, ID);
+  await files.writeAudio(0, bytes("audio"));
+  await until(() => store.status.unsyncedFiles === 1, "something to be synced");
+  const { unsyncedSeconds, busySeconds } = store.status;
+  assert(unsyncedSeconds > 0);
+  assertEquals(busySeconds, 0);
+  await until(() => store.status.unsyncedSeconds > unsyncedSeconds, "its age");
+  await files.close();
 });

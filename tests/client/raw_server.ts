@@ -8,6 +8,13 @@ const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** What a test reads of a message. */
+interface TextMessage {
+  readonly type: string;
+  // deno-lint-ignore no-explicit-any
+  readonly parameters: any;
+}
+
 /** One connection. */
 export class RawPeer {
   readonly connection: Deno.TcpConn;
@@ -61,12 +68,9 @@ export class RawPeer {
   }
 
   /** Reads up to the next text message of a type; all else is passed over. */
-  // deno-lint-ignore no-explicit-any
-  async until(type: string): Promise<{ readonly type: string; readonly parameters: any }> {
+  async until(type: string): Promise<TextMessage> {
     while (true) {
-      const text = await this.#nextText();
-      const message = JSON.parse(text);
-      this.#clientseq = message.seq;
+      const message = await this.#next();
       if (message.type === type) return message;
     }
   }
@@ -78,6 +82,16 @@ export class RawPeer {
     await this.say("opened", { media: [parameters.media[0]] });
   }
 
+  /** Answers pings, and then `close`, and reads up to the end. */
+  async serve(): Promise<void> {
+    for (let type = ""; type !== "close";) {
+      ({ type } = await this.#next());
+      if (type === "ping") await this.say("pong");
+    }
+    await this.say("closed");
+    await this.drain();
+  }
+
   /** Reads all there is, up to the end. */
   async drain(): Promise<number> {
     let bytes = 0;
@@ -87,6 +101,12 @@ export class RawPeer {
       if (read === null) return bytes;
       bytes += read;
     }
+  }
+
+  async #next(): Promise<TextMessage> {
+    const message = JSON.parse(await this.#nextText());
+    this.#clientseq = message.seq;
+    return message;
   }
 
   async #nextText(): Promise<string> {

@@ -13,17 +13,15 @@ import { API_KEY, SECRET } from "../helpers/wire_client.ts";
 import { TestServer } from "../helpers/test_server.ts";
 import { type RawPeer, RawServer } from "./raw_server.ts";
 import { ScriptedServer } from "./scripted_server.ts";
-import { eventsOf, startCall } from "./some_call.ts";
+import { eventsOf, type SomeCallOptions, startCall } from "./some_call.ts";
 
-/** Answers all connections from the second on as they should be. */
+/** Answers all connections from one on as they should be. */
 const healthyFrom =
   (index: number, before: (peer: RawPeer) => Promise<void>) =>
   async (peer: RawPeer, count: number): Promise<void> => {
     if (count < index) return await before(peer);
     await peer.openSession();
-    await peer.until("close");
-    await peer.say("closed");
-    await peer.drain();
+    await peer.serve();
   };
 
 const refuse = (head: string) => async (peer: RawPeer) => {
@@ -64,16 +62,24 @@ const RETRIED: Readonly<Record<string, (peer: RawPeer) => Promise<void>>> = {
   "503 with Retry-After": refuse("503 Service Unavailable\r\nRetry-After: 0"),
 };
 
+/** Where the client waits in vain, it does so for less time than otherwise. */
+const IMPATIENT: Readonly<Record<string, Pick<SomeCallOptions, "connectTimeoutMs" | "limits">>> = {
+  "a handshake that never comes": { connectTimeoutMs: 2000 },
+  "an opened that is late": { limits: { openTimeoutMs: 2000 } },
+  "a pong that never comes": { limits: { pongTimeoutMs: 2000 } },
+};
+
 for (const [name, fail] of Object.entries(RETRIED)) {
   Deno.test(`retry: ${name} is tried again`, async () => {
+    const impatient = IMPATIENT[name];
     await using server = new RawServer(healthyFrom(2, fail));
     const call = startCall(server.url, {
+      // Longer than all waits, or it would end by itself.
       seconds: 60,
-      speed: 40,
+      speed: 2,
       maxRetries: 5,
-      connectTimeoutMs: 1000,
-      limits: { openTimeoutMs: 1000, firstPingMs: 20, pongTimeoutMs: 200 },
-      // The server that answers at last answers no pings.
+      ...impatient,
+      limits: { firstPingMs: 20, ...impatient?.limits },
       onEvent: (event) => {
         if (event.type === "opened" && server.count === 3) {
           queueMicrotask(() => call.control.close());

@@ -5,6 +5,7 @@ import {
   assertFalse,
   assertMatch,
   assertNotEquals,
+  assertStringIncludes,
 } from "@std/assert";
 import { dirname } from "node:path";
 import { SETTING_NAMES } from "../lib/config/settings.ts";
@@ -138,13 +139,31 @@ function skipped(why: string): void {
   console.log(`skipped: the runtime for deno compile ${why}`);
 }
 
+/** Runs the task `compile`, but for where its binary goes. */
+function compile(binary: string, env: Record<string, string> = {}): Program {
+  const words = taskCommand("compile").split(" ").slice(1);
+  words[words.indexOf("--output") + 1] = binary;
+  return new Program({ args: words, cwd: ROOT, env: { ...env, NO_COLOR: "1" } });
+}
+
+Deno.test("tasks: compile puts into the binary what the program needs, and no more", async () => {
+  await using folder = await TemporaryFolder.make();
+  // In place of the runtime, which may be out of reach: what it is given is the same.
+  await using compiler = compile(folder.join("binary"), { DENORT_BIN: Deno.execPath() });
+  const { code, output } = await compiler.ended(60_000);
+  assertEquals(code, 0, output);
+  for (const name of ["recording_thread_worker.ts", "index_file_check_worker.ts", "call.wav"]) {
+    assertStringIncludes(output, name);
+  }
+  const packages = [...output.matchAll(/── (\S+)\/\d[^/\s]*\/\*/g)].map(([, name = ""]) => name);
+  assert(packages.includes("zod"), output);
+  for (const name of ["fast-check", "puppeteer-core"]) assertFalse(packages.includes(name), output);
+});
+
 Deno.test("tasks: compile makes a binary that runs", async () => {
   await using folder = await TemporaryFolder.make();
   const binary = folder.join("audiohook-server");
-  await using compiler = new Program({
-    args: ["compile", ...taskFlags("compile"), "--output", binary, `${ROOT}/main.ts`],
-    cwd: ROOT,
-  });
+  await using compiler = compile(binary);
   const compiled = await compiler.ended(60_000).catch((error: unknown) => error as Error);
   if (compiled instanceof Error) {
     if (!compiler.stderr.includes("https://dl.deno.land/")) throw compiled;

@@ -43,7 +43,7 @@ export function taskCommand(name: string): string {
   return task.command;
 }
 
-/** The arguments of a task that are flags of `deno`, without `--output`, `--include`, the script. */
+/** The flags of a task that `deno run` takes, too: not those that say what is compiled, to where. */
 export function taskFlags(name: string): string[] {
   const [deno, , ...words] = taskCommand(name).split(" ");
   if (deno !== "deno") throw new Error(`The task ${name} does not run deno`);
@@ -51,6 +51,7 @@ export function taskFlags(name: string): string[] {
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? "";
     if (!word.startsWith("-")) break;
+    if (word === "--exclude-unused-npm") continue;
     if (/^--(output|include|exclude|icon|target)$/.test(word)) i++;
     else if (!/^--(output|include|exclude|icon|target)=/.test(word)) flags.push(word);
   }

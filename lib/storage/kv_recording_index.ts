@@ -3,8 +3,9 @@
  * Deno Deploy.
  *
  * A recording and all that refers to it is written in one atomic operation, which only succeeds if
- * nobody else has changed it meanwhile. Imports zod and its neighbours.
+ * nobody else has changed it meanwhile. Imports node:, zod and its neighbours.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { AnsweringKv, type KvDatabase } from "./answering_kv.ts";
 import { inTime } from "./in_time.ts";
@@ -44,9 +45,8 @@ const WALK_KEYS = 200;
 /** How many recordings are looked for at once. */
 const IDS_PER_READ = 100;
 /** How often a write is tried that others get ahead of. Each time, one of them has succeeded. */
-const MAX_TRIES = 100;
-/** How often a write is tried that fails, and how long it is waited for at most in between. */
-const MAX_FAILURES = 5;
+const MAX_LOST = 100;
+/** How long it is waited at most until a write that failed is tried again. */
 const MAX_RETRY_MS = 100;
 const DEFAULT_MAX_SCANNED = 1000;
 const DEFAULT_ANSWER_TIMEOUT_MS = 10_000;
@@ -55,7 +55,7 @@ const DEFAULT_ANSWER_TIMEOUT_MS = 10_000;
 export interface KvRecordingIndexOptions extends IndexKeysOptions {
   /** How many recordings one page may look at, 1000 by default; then it ends with fewer entries. */
   readonly maxScanned?: number;
-  /** How long the database may take for one answer, 10 seconds by default. */
+  /** How long the database may take for one answer, or fail at one write: 10 seconds by default. */
   readonly answerTimeoutMs?: number;
 }
 
@@ -257,8 +257,8 @@ export class KvRecordingIndex implements RecordingIndex, Disposable {
     signal: AbortSignal | undefined,
     versionstamp?: string,
   ): Promise<number> {
-    let failures = 0;
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
+    let failsSinceMs: number | undefined;
+    for (let lost = 0; lost < MAX_LOST;) {
       signal?.throwIfAborted();
       const found = await this.#readAll([...wanted.keys()]);
       let changed = 0;
@@ -276,13 +276,19 @@ export class KvRecordingIndex implements RecordingIndex, Disposable {
       signal?.throwIfAborted();
       try {
         if (await this.#kv.commit(atomic)) return changed;
+        lost++;
       } catch (error) {
-        // Another program that writes to the same file makes it fail, not wait.
-        if (++failures === MAX_FAILURES || error instanceof IndexUnavailableError) throw error;
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * MAX_RETRY_MS));
+        if (error instanceof IndexUnavailableError) throw error;
+        // Another program that writes to the same file makes it fail, not wait: for as long as the
+        // disk takes to sync that.
+        const nowMs = performance.now();
+        failsSinceMs ??= nowMs;
+        if (nowMs - failsSinceMs >= this.#answerTimeoutMs) throw error;
+        // Given up, it throws for the reason of that.
+        await delay(Math.random() * MAX_RETRY_MS, undefined, { signal }).catch(() => {});
       }
     }
-    throw new Error(`Cannot write to the index: others were faster ${MAX_TRIES} times`);
+    throw new Error(`Cannot write to the index: others were faster ${MAX_LOST} times`);
   }
 
   #changeOne(

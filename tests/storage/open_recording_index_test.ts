@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { FORMAT_KEY } from "../../lib/storage/index_keys.ts";
@@ -162,6 +162,54 @@ Deno.test("opening the index: where nothing can be written, it fails and leaves 
     openRecordingIndex({ place: { kind: "file", path: join(file, "index.kv") }, key: KEY })
   );
   assertEquals(await dir.files(), ["file"]);
+});
+
+/** A file that another program writes to, for as long as `release` is not called. */
+function lockDatabase(path: string): { release(): void } & Disposable {
+  const database = new DatabaseSync(path);
+  database.exec("BEGIN IMMEDIATE");
+  return {
+    release: () => database.exec("ROLLBACK"),
+    [Symbol.dispose]: () => database.close(),
+  };
+}
+
+Deno.test("opening the index: a write waits while another program writes, but not for ever", async () => {
+  await using _logs = await LogRecords.watch();
+  await using dir = await TempDir.create();
+  const path = join(dir.path, "index.kv");
+  const place = { kind: "file", path } as const;
+  using index = await openRecordingIndex({ place, key: KEY });
+  using hasty = await openRecordingIndex({ place, key: KEY, answerTimeoutMs: 1000 });
+  using other = lockDatabase(path);
+  let isWritten = false;
+  const writing = index.put(entry).then(() => isWritten = true);
+  const abandoned = new AbortController();
+  const leaving = assertRejects(() => index.put(entry, abandoned.signal), Error, "left");
+  await assertRejects(() => hasty.put(entry), Error, "locked");
+  abandoned.abort(new Error("left"));
+  await leaving;
+  assertFalse(isWritten);
+  other.release();
+  await writing;
+  assertEquals((await hasty.find({}, 9)).entries.length, 1);
+});
+
+Deno.test("opening the index: while another program writes, it is not taken for broken", async () => {
+  await using logs = await LogRecords.watch();
+  await using dir = await TempDir.create();
+  const path = join(dir.path, "index.kv");
+  const place = { kind: "file", path } as const;
+  using index = await openRecordingIndex({ place, key: KEY });
+  await index.put(entry);
+  using other = lockDatabase(path);
+  // KV waits for that, and there is nothing to see it by.
+  const opening = openRecordingIndex({ place, key: KEY });
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  other.release();
+  using again = await opening;
+  assertEquals((await again.find({}, 9)).entries.length, 1);
+  assertEquals(logs.records, []);
 });
 
 Deno.test("opening the index: two programs have the same file open", async () => {

@@ -34,6 +34,7 @@ export type Completion =
  *
  * @param left What was listed after the claim was taken. Nothing else is replaced.
  * @throws {S3Error} If storage fails, or a segment is not there any more.
+ * @throws {ClaimLostError} If the claim is lost while it reads.
  */
 export async function completeSegments(
   { client, keys }: RecordingBucket,
@@ -43,7 +44,7 @@ export async function completeSegments(
   const { place } = left;
   const base = keys.base(place) + SEGMENTS;
   const audioFile = SegmentedFile.of(client, `${base}audio-`, left.segments);
-  const messages = SegmentedFile.of(client, `${base}messages-`, left.segments);
+  await using messages = SegmentedFile.of(client, `${base}messages-`, left.segments);
   if (audioFile === undefined || messages === undefined) {
     return { what: "impossible", why: "a segment in its midst is missing" };
   }
@@ -81,7 +82,10 @@ export async function completeSegments(
     const contentType = CONTENT_TYPES[extension];
     const ifMatch = left.objects.get(extension)?.etag;
     const condition = ifMatch === undefined ? { isNew: true } : { ifMatch };
-    return await composeObject({ client, key, contentType, sizeBytes, bytes, condition });
+    return await composeObject({
+      ...{ client, key, contentType, sizeBytes, condition },
+      bytes: claim.whileOurs(bytes),
+    });
   };
   const wav = usable && wavOf(audioFile, usable);
   if (wav !== undefined && await store(".wav", wav.sizeBytes, wav.bytes) === "changed") {

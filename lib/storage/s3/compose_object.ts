@@ -4,14 +4,21 @@
  *
  * Imports its neighbours.
  */
-import { Checksums, checksumsOf } from "./checksums.ts";
+import { Checksums } from "./checksums.ts";
 import { compareObject } from "./compare_object.ts";
 import { etagOf } from "./file_digest.ts";
 import type { S3Client, UploadedPart } from "./s3_client.ts";
 import { S3Error } from "./s3_error.ts";
 import { type StoreCondition, storeIf } from "./store_if.ts";
-import { partBytesOf } from "./upload_file.ts";
+import { PART_BYTES, partBytesOf } from "./upload_file.ts";
 import { type ExpectedObject, verifyObject } from "./verify_object.ts";
+
+/** Bytes of an object, and their checksums. */
+interface Part {
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly md5: string;
+  readonly sha256: string;
+}
 
 /** An object, and what it consists of. */
 export interface Composition {
@@ -34,22 +41,19 @@ export interface Composition {
  * @throws {RangeError} If there are fewer or more bytes than was said.
  */
 export async function composeObject(composition: Composition): Promise<"stored" | "changed"> {
-  const { client, key, contentType, sizeBytes, bytes, condition = {} } = composition;
-  const partBytes = partBytesOf(sizeBytes);
-  const parts = cut(bytes, Math.min(partBytes, sizeBytes));
+  const { client, key, contentType, sizeBytes, condition = {} } = composition;
+  const partBytes = partBytesOf(sizeBytes, PART_BYTES);
   if (partBytes === Infinity) {
-    const { value: body = new Uint8Array() } = await parts.next();
-    if (body.length !== sizeBytes || (await parts.next()).done !== true) throw wrongSize(key);
-    const { md5, sha256 } = await checksumsOf(body);
+    const { body, md5, sha256 } = await whole(composition);
     await storeIf(client, key, condition, async (only) => {
-      await client.put(key, body, { contentType, md5, sha256, ...only });
+      await client.put(key, body, { contentType, md5, sha256, bodySha256: sha256, ...only });
     });
     return await verify(composition, { sizeBytes, sha256, etag: md5 });
   }
   await abortUploads(client, key);
   const uploadId = await client.createUpload(key, { contentType });
   try {
-    const stored = await storeParts(composition, uploadId, parts);
+    const stored = await storeParts(composition, uploadId, partBytes);
     const result = await storeIf(client, key, condition, async (only) => {
       await client.completeUpload(key, uploadId, stored.parts, only).catch(ignoreMissingUpload);
     });
@@ -77,20 +81,35 @@ async function verify(
   throw new S3Error({ operation: "HeadObject", key, failure: "mismatch", reason });
 }
 
+/** All bytes, and their checksums. */
+async function whole({ key, sizeBytes, bytes }: Composition): Promise<Part> {
+  const body = new Uint8Array(sizeBytes);
+  const checksums = new Checksums();
+  let used = 0;
+  for await (const chunk of bytes) {
+    if (used + chunk.length > sizeBytes) throw wrongSize(key);
+    body.set(chunk, used);
+    used += chunk.length;
+    // While the next ones are on their way.
+    await checksums.addAll(chunk);
+  }
+  if (used < sizeBytes) throw wrongSize(key);
+  return { body, ...checksums.end() };
+}
+
 async function storeParts(
-  { client, key, sizeBytes }: Composition,
+  { client, key, sizeBytes, bytes }: Composition,
   uploadId: string,
-  bodies: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  partBytes: number,
 ): Promise<{ parts: UploadedPart[]; sha256: string; etag: string }> {
   const parts: UploadedPart[] = [];
   const partMd5s: string[] = [];
   const all = new Checksums();
   let stored = 0;
-  for await (const body of bodies) {
-    const { md5 } = await checksumsOf(body);
-    await all.addAll(body);
+  for await (const { body, md5, sha256: bodySha256 } of cut(bytes, partBytes, all)) {
     partMd5s.push(md5);
-    parts.push(await client.uploadPart(key, uploadId, parts.length + 1, body, { md5 }));
+    const number = parts.length + 1;
+    parts.push(await client.uploadPart(key, uploadId, number, body, { md5, bodySha256 }));
     stored += body.length;
   }
   if (stored !== sizeBytes) throw wrongSize(key);
@@ -101,22 +120,25 @@ async function storeParts(
 async function* cut(
   bytes: AsyncIterable<Uint8Array<ArrayBuffer>>,
   partBytes: number,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, undefined> {
-  const part = new Uint8Array(Math.max(1, partBytes));
+  all: Checksums,
+): AsyncGenerator<Part> {
+  const part = new Uint8Array(partBytes);
+  let checksums = new Checksums();
   let used = 0;
   for await (const chunk of bytes) {
-    let rest = chunk;
-    while (rest.length > 0) {
+    for (let rest = chunk; rest.length > 0;) {
       const taken = rest.subarray(0, part.length - used);
       part.set(taken, used);
       used += taken.length;
       rest = rest.subarray(taken.length);
+      await Promise.all([checksums.addAll(taken), all.addAll(taken)]);
       if (used < part.length) break;
-      yield part;
+      yield { body: part, ...checksums.end() };
+      checksums = new Checksums();
       used = 0;
     }
   }
-  if (used > 0) yield part.subarray(0, used);
+  if (used > 0) yield { body: part.subarray(0, used), ...checksums.end() };
 }
 
 /**

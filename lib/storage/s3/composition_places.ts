@@ -6,7 +6,7 @@
  */
 import { Places } from "../places.ts";
 
-/** Each has up to 16 MiB, as those do that are not stored by parts. */
+/** Each has up to 8 MiB, a part, and two copies of it while it is sent. */
 const LARGE_AT_ONCE = 4;
 /** Together no more than one large one. Else calls of a minute would end no faster than long ones. */
 const SMALL_AT_ONCE = 16;

@@ -5,6 +5,7 @@
  * Imports its neighbours.
  */
 import type { RecordingPlace } from "../recording_id.ts";
+import { deleteObjects } from "./delete_objects.ts";
 import { type RecordingKeys, SEGMENTS } from "./recording_keys.ts";
 import type { ListedObject } from "./s3_answers.ts";
 import type { S3Client } from "./s3_client.ts";
@@ -32,25 +33,21 @@ export interface LeftRecording {
  * @param prefix What their keys begin with.
  * @throws {S3Error} If storage fails.
  */
-export async function leftRecordings(
+export async function* leftRecordings(
   { client, keys }: RecordingBucket,
   prefix: string,
   signal?: AbortSignal,
-): Promise<LeftRecording[]> {
-  const found: LeftRecording[] = [];
+): AsyncGenerator<LeftRecording, void> {
   let place: RecordingPlace | undefined;
   let segments: ListedObject[] = [];
   let objects = new Map<string, ListedObject>();
-  const take = () => {
-    if (place !== undefined && segments.length > 0) found.push({ place, segments, objects });
-  };
   // Keys come in order, and those of one recording together.
   for await (const object of client.list(prefix, { signal })) {
     const parsed = keys.parse(object.key);
     if (parsed === undefined) continue;
     const { day, name, rest } = parsed;
     if (place?.day !== day || place.name !== name) {
-      take();
+      if (place !== undefined && segments.length > 0) yield { place, segments, objects };
       place = { day, name };
       segments = [];
       objects = new Map();
@@ -58,8 +55,7 @@ export async function leftRecordings(
     if (rest.startsWith(SEGMENTS)) segments.push(object);
     else objects.set(rest, object);
   }
-  take();
-  return found;
+  if (place !== undefined && segments.length > 0) yield { place, segments, objects };
 }
 
 /**
@@ -72,14 +68,19 @@ export async function leftRecording(
   bucket: RecordingBucket,
   { day, name }: RecordingPlace,
 ): Promise<LeftRecording | undefined> {
-  const found = await leftRecordings(bucket, `${bucket.keys.base({ day, name })}.`);
-  // Others of the same session are not meant.
-  return found.find(({ place }) => place.name === name);
+  for await (const left of leftRecordings(bucket, `${bucket.keys.base({ day, name })}.`)) {
+    // Others of the same session are not meant.
+    if (left.place.name === name) return left;
+  }
+  return undefined;
 }
 
 /** When the newest of some objects was stored, by the clock of the storage, milliseconds since 1970. */
-export function newestOf(objects: readonly ListedObject[]): number {
-  return Math.max(...objects.map(({ modifiedAt }) => modifiedAt.getTime()));
+export function newestOf(objects: Iterable<ListedObject>): number {
+  let newestMs = -Infinity;
+  // One after the other: a function can't be called with as many as there may be.
+  for (const { modifiedAt } of objects) newestMs = Math.max(newestMs, modifiedAt.getTime());
+  return newestMs;
 }
 
 /**
@@ -106,5 +107,5 @@ export function hasAllOfSegments(
  * @throws {S3Error} If storage fails.
  */
 export async function removeListed(client: S3Client, { segments }: LeftRecording): Promise<void> {
-  for (const { key } of segments) await client.delete(key);
+  await deleteObjects(client, segments.map(({ key }) => key));
 }

@@ -12,6 +12,12 @@ export interface ReadAheadLimits {
   readonly maxBytes: number;
 }
 
+/** For the segments of one file: a few seconds of a call each. */
+export const SEGMENTS_AHEAD = {
+  atOnce: 8,
+  maxBytes: 4 * 1024 * 1024,
+} as const satisfies ReadAheadLimits;
+
 /**
  * Yields what is read, in order. When it ends early, by an error or because no more is taken, so
  * does all that is under way.
@@ -20,13 +26,13 @@ export interface ReadAheadLimits {
  * @param read Reads an item; stops when the signal says so.
  */
 export async function* readAhead<Item, T>(
-  items: readonly Item[],
+  items: Iterable<Item>,
   sizeOf: (item: Item) => number,
   read: (item: Item, signal: AbortSignal) => Promise<T>,
   { atOnce, maxBytes }: ReadAheadLimits,
 ): AsyncGenerator<T, void> {
   const controller = new AbortController();
-  const rest = items.values();
+  const rest = items[Symbol.iterator]();
   let next = rest.next();
   const reading: { readonly sizeBytes: number; readonly result: Promise<T> }[] = [];
   let readingBytes = 0;

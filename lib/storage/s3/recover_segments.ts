@@ -23,7 +23,7 @@ import {
   type RecordingBucket,
   removeListed,
 } from "./left_recording.ts";
-import { claimKey, RecoveryClaim } from "./recovery_claim.ts";
+import { claimKey, ClaimLostError, RecoveryClaim } from "./recovery_claim.ts";
 import type { ListedObject } from "./s3_answers.ts";
 import { S3Error } from "./s3_error.ts";
 
@@ -46,6 +46,8 @@ export interface RecoveryOptions extends RecordingBucket {
   readonly days?: readonly string[] | undefined;
   /** Called for each recording that was completed. */
   readonly onRecovered?: ((id: string, metadata: RecordingMetadata) => void) | undefined;
+  /** Called for each that can't be completed. */
+  readonly onImpossible?: ((id: string) => void) | undefined;
   /** Stops between two recordings. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -61,27 +63,26 @@ export interface RecoveredSegments {
 /**
  * Completes all that are old enough, one after the other.
  *
- * @throws {S3Error} If storage fails.
+ * @throws {S3Error} If storage fails; if only for some recordings, when the others are done.
  */
 export async function recoverSegments(options: RecoveryOptions): Promise<RecoveredSegments> {
   const recovered: string[] = [];
   const impossible: string[] = [];
   // Before the list: what was new when it was listed is so, however long it takes to complete others.
   const listedMs = Date.now();
-  for (const left of await listLeft(options)) {
+  const failures: unknown[] = [];
+  for (const left of await listLeft(options, listedMs - options.staleMs)) {
     if (options.signal?.aborted) break;
-    if (options.isExempt(left.place)) continue;
-    if (newestOf(left.segments) > listedMs - options.staleMs) continue;
-    // Of an instance that was killed as well, or it would be gone, or not old.
-    const key = claimKey(options, left.place);
-    const claimed = left.segments.find((segment) => segment.key === key);
-    if (await isComplete(options, left, claimed !== undefined)) {
-      const newestMs = newestOf([...left.segments, ...left.objects.values()]);
-      if (newestMs <= listedMs - options.keptMs) await removeListed(options.client, left);
+    const id = recordingId(left.place);
+    let completion: Completion | typeof LEFT_ALONE;
+    try {
+      completion = await completeOne(options, left, listedMs);
+    } catch (error) {
+      // Of storage that fails, all would; a segment that can't be read is in the way of no other one.
+      if (error instanceof S3Error && error.isTransient) throw error;
+      failures.push(error);
       continue;
     }
-    const completion = await completeClaimed(options, left.place, claimed);
-    const id = recordingId(left.place);
     switch (completion.what) {
       case "completed":
         recovered.push(id);
@@ -89,6 +90,7 @@ export async function recoverSegments(options: RecoveryOptions): Promise<Recover
         break;
       case "impossible":
         impossible.push(id);
+        options.onImpossible?.(id);
         log.error("Recording {id} was not ended, and cannot be completed: {why}", {
           id,
           why: completion.why,
@@ -100,22 +102,49 @@ export async function recoverSegments(options: RecoveryOptions): Promise<Recover
       case "changed":
         log.info("Recording {id} is ended, completed or removed by somebody else", { id });
         break;
-      case "claimed":
+      case "left alone":
     }
   }
   if (recovered.length > 0) {
     const count = recovered.length;
     log.info("Completed {count} recordings that were not ended", { count });
   }
+  if (failures.length > 0) throw failures[0];
   return { recovered, impossible };
 }
 
-async function listLeft(options: RecoveryOptions): Promise<LeftRecording[]> {
-  const { keys, days, signal } = options;
+/** Those of which nothing is newer: most that are listed are being made, and have many segments. */
+async function listLeft(options: RecoveryOptions, newestMs: number): Promise<LeftRecording[]> {
+  const { keys, days, signal, isExempt } = options;
   const prefixes = days?.map((day) => `${keys.root}${day}/`) ?? [keys.root];
   const found: LeftRecording[] = [];
-  for (const prefix of prefixes) found.push(...await leftRecordings(options, prefix, signal));
+  for (const prefix of prefixes) {
+    for await (const left of leftRecordings(options, prefix, signal)) {
+      if (newestOf(left.segments) <= newestMs && !isExempt(left.place)) found.push(left);
+    }
+  }
   return found;
+}
+
+/** It is complete; or another instance completes it; or makes it, and has just said so. */
+const LEFT_ALONE = { what: "left alone" } as const;
+
+/** Completes a recording, or removes its segments if that was done long ago. */
+async function completeOne(
+  options: RecoveryOptions,
+  left: LeftRecording,
+  listedMs: number,
+): Promise<Completion | typeof LEFT_ALONE> {
+  // Of an instance that was killed as well, or it would be gone, or not old.
+  const key = claimKey(options, left.place);
+  const claimed = left.segments.find((segment) => segment.key === key);
+  if (!await isComplete(options, left, claimed !== undefined)) {
+    return await completeClaimed(options, left.place, claimed);
+  }
+  const newestMs = Math.max(newestOf(left.segments), newestOf(left.objects.values()));
+  const isOld = newestMs <= listedMs - options.keptMs;
+  if (isOld && hasAllOfSegments(options, left)) await removeListed(options.client, left);
+  return LEFT_ALONE;
 }
 
 /**
@@ -134,21 +163,18 @@ async function isComplete(
   return (await options.archive.metadata(recordingId(left.place)))?.recovered !== true;
 }
 
-/** Another instance completes it; or makes it, and has just said so. */
-const CLAIMED = { what: "claimed" } as const;
-
 /** Completes a recording, unless another instance does that, or makes it. */
 async function completeClaimed(
   options: RecoveryOptions,
   place: RecordingPlace,
   claimed: ListedObject | undefined,
-): Promise<Completion | typeof CLAIMED> {
+): Promise<Completion | typeof LEFT_ALONE> {
   await using claim = await RecoveryClaim.take(options, place, claimed);
-  if (claim === undefined) return CLAIMED;
+  if (claim === undefined) return LEFT_ALONE;
   const left = await leftNow(options, place, claim, claimed !== undefined);
   if (left === undefined) {
     await claim.release();
-    return CLAIMED;
+    return LEFT_ALONE;
   }
   claim.keep(Math.max(MIN_RENEWAL_MS, options.staleMs / 4));
   let completion: Completion;
@@ -156,7 +182,9 @@ async function completeClaimed(
     completion = await completeSegments(options, left, claim);
   } catch (error) {
     // A segment that is gone was removed by whoever ended the recording, or removed it.
-    if (!(error instanceof S3Error) || !isOfOthers(error)) throw error;
+    const isOver = error instanceof ClaimLostError ||
+      (error instanceof S3Error && isOfOthers(error));
+    if (!isOver) throw error;
     completion = { what: "changed" };
   }
   // If it stays, the completion was broken off, and is done again.

@@ -20,6 +20,11 @@ export function claimKey({ keys }: Pick<RecordingBucket, "keys">, place: Recordi
   return `${keys.base(place)}${SEGMENTS}claim`;
 }
 
+/** Thrown where a claim is not ours any more. */
+export class ClaimLostError extends Error {
+  override readonly name = "ClaimLostError";
+}
+
 /** A claim that this instance has, or had. Make it by {@link RecoveryClaim.take}. */
 export class RecoveryClaim implements AsyncDisposable {
   readonly key: string;
@@ -28,6 +33,7 @@ export class RecoveryClaim implements AsyncDisposable {
   /** One after the other: each replaces the one before. */
   #last: Promise<boolean> = Promise.resolve(true);
   #timer: ReturnType<typeof setInterval> | undefined;
+  #isLost = false;
 
   private constructor(client: S3Client, key: string) {
     this.#client = client;
@@ -75,7 +81,22 @@ export class RecoveryClaim implements AsyncDisposable {
     const again = async () => await this.#store({ ifMatch: this.#etag });
     // After one that failed, it may be ours all the same.
     this.#last = this.#last.then((isOurs) => isOurs && again(), again);
-    return this.#last;
+    return this.#last.then((isOurs) => {
+      this.#isLost ||= !isOurs;
+      return isOurs;
+    });
+  }
+
+  /**
+   * Passes on what is read for the recording, as long as the claim is ours: by what was said last.
+   *
+   * @throws {ClaimLostError} If it is not.
+   */
+  async *whileOurs<T>(all: AsyncIterable<T>): AsyncGenerator<T, void> {
+    for await (const one of all) {
+      if (this.#isLost) throw new ClaimLostError("Somebody else has the claim, or nobody");
+      yield one;
+    }
   }
 
   /**

@@ -21,6 +21,8 @@ export interface BodySource {
   readonly open: (from: number, signal: AbortSignal) => Promise<S3Answer>;
   /** What it fails with when it was asked too often. */
   readonly lost: () => S3Error;
+  /** Stops it at once: it fails with `stopped`, when nothing is under way any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Reads from a source. Nothing is asked for before somebody reads. */
@@ -39,6 +41,7 @@ export function readBody(source: BodySource): ReadableStream<Uint8Array<ArrayBuf
 class ResumedBody {
   readonly #source: BodySource;
   readonly #stopped = new AbortController();
+  readonly #signal: AbortSignal;
   #at: number;
   #answer: S3Answer | undefined;
   #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
@@ -47,6 +50,9 @@ class ResumedBody {
   constructor(source: BodySource) {
     this.#source = source;
     this.#at = source.from;
+    const { signal } = source;
+    const stopped = this.#stopped.signal;
+    this.#signal = signal === undefined ? stopped : AbortSignal.any([stopped, signal]);
   }
 
   async next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -54,7 +60,7 @@ class ResumedBody {
     while (this.#at < to) {
       if (this.#reader === undefined) {
         if (this.#vainOpenings++ === MAX_VAIN_OPENINGS) throw lost();
-        this.#answer = await open(this.#at, this.#stopped.signal);
+        this.#answer = await open(this.#at, this.#signal);
         this.#reader = this.#answer.body?.getReader();
       }
       const chunk = await this.#read();
@@ -79,14 +85,18 @@ class ResumedBody {
   /** The next bytes; `undefined` if the connection broke, ended too early, or nothing came. */
   async #read(): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const answer = this.#answer;
-    const timer = setTimeout(() => answer?.abort(), this.#source.idleTimeoutMs);
+    const stop = () => answer?.abort();
+    const timer = setTimeout(stop, this.#source.idleTimeoutMs);
+    this.#signal.addEventListener("abort", stop);
     try {
+      if (this.#signal.aborted) stop();
       const result = await this.#reader?.read();
       return result?.value;
     } catch {
       return undefined;
     } finally {
       clearTimeout(timer);
+      this.#signal.removeEventListener("abort", stop);
     }
   }
 

@@ -48,6 +48,8 @@ export interface PutOptions {
   readonly sha256?: string;
   /** MD5 of the body, hexadecimal: the server refuses another body. */
   readonly md5?: string;
+  /** SHA-256 of the body, hexadecimal, if it is known: else, a copy of the body is hashed. */
+  readonly bodySha256?: string | undefined;
   /**
    * Only if there is no object of this key: the status is 412 if there is. Servers that can't do
    * that store it anyway, or answer `NotImplemented`.
@@ -99,6 +101,7 @@ export class S3Client {
       method: "PUT",
       key,
       body,
+      bodySha256: options.bodySha256,
       headers: {
         ...objectHeaders(options),
         ...md5Header(options.md5),
@@ -159,10 +162,12 @@ export class S3Client {
     from: number,
     to: number,
     etag?: string,
+    { signal }: CallOptions = {},
   ): ReadableStream<Uint8Array<ArrayBuffer>> {
     return readBody({
       from,
       to,
+      signal,
       idleTimeoutMs: this.#idleTimeoutMs,
       lost: () => new S3Error({ operation: "GetObject", key, failure: "network" }),
       open: (first, signal) =>
@@ -214,7 +219,7 @@ export class S3Client {
     uploadId: string,
     number: number,
     body: Uint8Array<ArrayBuffer>,
-    { md5, signal }: Pick<PutOptions, "md5" | "signal"> = {},
+    { md5, bodySha256, signal }: Pick<PutOptions, "md5" | "bodySha256" | "signal"> = {},
   ): Promise<UploadedPart> {
     const etag = await this.#requests.send({
       operation: "UploadPart",
@@ -223,6 +228,7 @@ export class S3Client {
       query: { partNumber: String(number), uploadId },
       headers: md5Header(md5),
       body,
+      bodySha256,
       signal,
     }, readETag);
     return { number, etag };

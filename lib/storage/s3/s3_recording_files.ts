@@ -9,17 +9,17 @@ import { recordingId, type RecordingPlace } from "../recording_id.ts";
 import type { RecordingEnding, RecordingFiles } from "../recording_store.ts";
 import { composeObject } from "./compose_object.ts";
 import type { CompositionPlaces } from "./composition_places.ts";
+import { deleteObjects } from "./delete_objects.ts";
 import type { OpenRequests } from "./open_requests.ts";
 import { CONTENT_TYPES, type RecordingKeys, SEGMENTS } from "./recording_keys.ts";
 import type { S3Client } from "./s3_client.ts";
 import { type ByteBudget, SegmentStream } from "./segment_stream.ts";
+import type { StoreCondition } from "./store_if.ts";
 
 const log = getLogger(["audiohook", "storage"]);
 
 /** Messages that come when the recording is finished: a few. */
 const MAX_LATE_BYTES = 4 * 1024 * 1024;
-/** How many segments are removed at a time. */
-const REMOVED_AT_ONCE = 8;
 
 /** What it needs. */
 export interface S3RecordingFilesOptions {
@@ -164,29 +164,39 @@ export class S3RecordingFiles implements RecordingFiles {
     else if (this.#lateBytes > 0) await this.#appendLate(this.#finishedBytes);
   }
 
-  /** Messages that came after the end: the object is replaced by one that has them. */
+  /**
+   * Messages that came after the end: the object is replaced by one that has them; unless the
+   * recording was removed meanwhile, of which nothing may come back.
+   */
   async #appendLate(finishedBytes: number): Promise<void> {
     const { client, keys, place } = this.#options;
     const key = keys.of(place, ".jsonl");
     const late = this.#late;
+    const etag = (await client.head(key))?.etag;
+    if (etag === undefined) return;
     const bytes = (async function* () {
-      if (finishedBytes > 0) yield* client.read(key, 0, finishedBytes);
+      if (finishedBytes > 0) yield* client.read(key, 0, finishedBytes, etag);
       yield* late;
     })();
-    await this.#compose(".jsonl", finishedBytes + this.#lateBytes, bytes);
+    await this.#compose(".jsonl", finishedBytes + this.#lateBytes, bytes, { ifMatch: etag });
   }
 
   async #compose(
     extension: ".wav" | ".jsonl" | ".json",
     sizeBytes: number,
     bytes: AsyncIterable<Uint8Array<ArrayBuffer>>,
+    condition?: StoreCondition,
   ): Promise<void> {
     const { client, keys, place, places } = this.#options;
     const key = keys.of(place, extension);
     const contentType = CONTENT_TYPES[extension];
     await places.take(
       sizeBytes,
-      () => composeObject({ client, key, contentType, sizeBytes, bytes }),
+      () =>
+        composeObject({
+          ...{ client, key, contentType, sizeBytes, bytes },
+          ...(condition === undefined ? {} : { condition }),
+        }),
     );
   }
 
@@ -234,12 +244,7 @@ export async function removeSegments(
 ): Promise<void> {
   const found: string[] = [];
   for await (const { key } of client.list(keys.base(place) + SEGMENTS)) found.push(key);
-  const rest = found.values();
-  const removals = Array.from({ length: REMOVED_AT_ONCE }, async () => {
-    for (const key of rest) await client.delete(key);
-  });
-  const failure = (await Promise.allSettled(removals)).find(({ status }) => status === "rejected");
-  if (failure?.status === "rejected") throw failure.reason;
+  await deleteObjects(client, found);
 }
 
 async function* once(bytes: Uint8Array<ArrayBuffer>): AsyncGenerator<Uint8Array<ArrayBuffer>> {

@@ -135,20 +135,20 @@ export class S3RecordingStore implements RecordingStore {
    * Completes the recordings that a killed instance left: those whose last segment, or sign of life,
    * is old.
    *
-   * @throws {S3Error} If storage fails. It may be called again.
+   * @throws {S3Error} If storage fails; if only for some recordings, when the others are done. It may
+   *   be called again.
    */
   async recoverSegments(recovery: SegmentRecoveryOptions = {}): Promise<RecoveredSegments> {
     const { client, prefix } = this.#options;
     const { staleMs = STALE_MS, keptMs = KEPT_MS, days, onRecovered, signal } = recovery;
-    const result = await recoverSegments({
+    return await recoverSegments({
       ...{ client, keys: this.#keys, staleMs, keptMs, days, onRecovered, signal },
       archive: new S3RecordingArchive(client, prefix),
       isExempt: (place) => {
         const id = recordingId(place);
         return this.#own.has(id) || this.#impossible.has(id);
       },
+      onImpossible: (id) => this.#impossible.add(id),
     });
-    for (const id of result.impossible) this.#impossible.add(id);
-    return result;
   }
 }

@@ -58,7 +58,7 @@ export interface S3Request {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer>;
   /** SHA-256 of the body, hexadecimal; computed if absent. */
-  readonly bodySha256?: string;
+  readonly bodySha256?: string | undefined;
   /** For those that take a server long, in place of the usual. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;

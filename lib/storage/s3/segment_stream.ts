@@ -6,7 +6,7 @@
  */
 import { checksumsOf } from "./checksums.ts";
 import type { OpenRequests } from "./open_requests.ts";
-import { readAhead } from "./read_ahead.ts";
+import { readAhead, SEGMENTS_AHEAD } from "./read_ahead.ts";
 import type { S3Client } from "./s3_client.ts";
 import { S3Error } from "./s3_error.ts";
 import { verifyObject } from "./verify_object.ts";
@@ -17,8 +17,6 @@ const HEAD_BYTES = 64;
 const SEGMENT_BYTES = 1024 * 1024;
 /** So that they sort by their places. */
 const PLACE_DIGITS = 13;
-/** When segments are read back. */
-const READ_AHEAD = { atOnce: 8, maxBytes: 4 * 1024 * 1024 } as const;
 
 /** Bytes that wait in memory, of all recordings. */
 export class ByteBudget {
@@ -165,7 +163,7 @@ export class SegmentStream {
       this.#stored,
       ({ sizeBytes }) => sizeBytes,
       (segment, signal) => this.#readBack(segment, signal),
-      READ_AHEAD,
+      SEGMENTS_AHEAD,
     );
     if (this.#segment !== undefined) yield this.#segment.bytes;
     yield* this.#collected;
@@ -220,7 +218,7 @@ export class SegmentStream {
     const { key, bytes } = segment;
     try {
       const { md5, sha256 } = await checksumsOf(bytes);
-      const etag = await puts.send(() => client.put(key, bytes, { md5 }));
+      const etag = await puts.send(() => client.put(key, bytes, { md5, bodySha256: sha256 }));
       if (etag !== md5) {
         const expected = { sizeBytes: bytes.length, sha256, etag: md5 };
         await verifyObject(client, key, expected);

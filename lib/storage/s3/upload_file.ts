@@ -14,7 +14,8 @@ import { type ExpectedObject, type VerifiedObject, verifyObject } from "./verify
 
 /** Larger files go by parts. */
 const WHOLE_BYTES = 16 * 1024 * 1024;
-const PART_BYTES = 8 * 1024 * 1024;
+/** Of parts, unless there would be too many. */
+export const PART_BYTES: number = 8 * 1024 * 1024;
 /** S3 has at most 10,000. */
 const MAX_PARTS = 10_000;
 
@@ -39,9 +40,13 @@ export interface FileUpload {
   readonly isStopping: () => boolean;
 }
 
-/** Size of parts: `Infinity` for a file that goes as a whole. */
-export function partBytesOf(sizeBytes: number): number {
-  if (sizeBytes <= WHOLE_BYTES) return Infinity;
+/**
+ * Size of parts: `Infinity` for a file that goes as a whole.
+ *
+ * @param wholeBytes The most that does.
+ */
+export function partBytesOf(sizeBytes: number, wholeBytes: number = WHOLE_BYTES): number {
+  if (sizeBytes <= wholeBytes) return Infinity;
   return PART_BYTES * Math.ceil(sizeBytes / (PART_BYTES * MAX_PARTS));
 }
 

@@ -3,8 +3,11 @@
  * them: at whatever request that happens, nothing that was recorded is lost, and nothing comes back.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { LogRecords } from "../../helpers/log_records.ts";
+import { newestOf } from "../../../lib/storage/s3/left_recording.ts";
+import { S3Error } from "../../../lib/storage/s3/s3_error.ts";
 import { until } from "../../helpers/deadline.ts";
+import { watchDefects } from "../../helpers/defects.ts";
+import { LogRecords } from "../../helpers/log_records.ts";
 import { ALL_STALE, LeftScene, MIB, requestFor } from "./left_scene.ts";
 
 const NOTHING = { recovered: [], impossible: [] };
@@ -183,4 +186,74 @@ Deno.test("recoverSegments: uploads that it is not allowed to list or end are in
   await made.assertRecovered(17 * MIB, "completed");
   proxy.become({ kind: "answers", status: 403, code: "AccessDenied", to: /^GET / });
   await assertRejects(() => store.recoverSegments(ALL_STALE), Error, "AccessDenied");
+});
+
+Deno.test("recoverSegments: many segments, some of them small, are put together in order", async () => {
+  await using scene = await LeftScene.set();
+  const made = await scene.make();
+  for (let n = 1; n <= 25; n++) await made.storeUpTo(n * n * 1_000);
+  const { store } = scene.instance();
+  assertEquals((await store.recoverSegments(ALL_STALE)).recovered, [made.id]);
+  await made.assertRecovered(25 * 25 * 1_000, "of 25 segments");
+});
+
+Deno.test("recoverSegments: storage that fails while segments are read leaves all as it was", async () => {
+  using _defects = watchDefects();
+  await using scene = await LeftScene.set();
+  const made = await scene.make();
+  for (let n = 1; n <= 25; n++) await made.storeUpTo(n * 1_000);
+  const before = await scene.keys();
+  const { store, proxy } = scene.instance();
+  // The first eight are under way, and are answered, when those behind them fail.
+  const to = /^GET \S*audio-00000000(09|1)/;
+  proxy.become({ kind: "answers", status: 503, code: "SlowDown", to });
+  const error = await assertRejects(() => store.recoverSegments(ALL_STALE), S3Error);
+  assertEquals([error.operation, error.code], ["GetObject", "SlowDown"]);
+  assertEquals(await scene.keys(), [...before, `${made.base}.part/claim`].sort());
+  proxy.become({ kind: "none" });
+  assertEquals((await store.recoverSegments(ALL_STALE)).recovered, [made.id]);
+  await made.assertRecovered(25_000, "when it works again");
+});
+
+Deno.test("recoverSegments: a recording that can't be read is in the way of no other one", async () => {
+  await using scene = await LeftScene.set();
+  const unreadable = await scene.make("10b0e395-84d3-4570-ac13-9a62d8f514c0");
+  const other = await scene.make("20b0e395-84d3-4570-ac13-9a62d8f514c0");
+  for (const made of [unreadable, other]) await made.storeUpTo(10_000);
+  const { store, proxy } = scene.instance();
+  // As of an object that was moved to an archive.
+  const to = /^GET \S*10b0e395\S*audio-/;
+  proxy.become({ kind: "answers", status: 403, code: "InvalidObjectState", to });
+  for (let look = 0; look < 2; look++) {
+    await assertRejects(() => store.recoverSegments(ALL_STALE), S3Error, "InvalidObjectState");
+    await other.assertRecovered(10_000, "the other one");
+  }
+  proxy.become({ kind: "none" });
+  assertEquals((await store.recoverSegments(ALL_STALE)).recovered, [unreadable.id]);
+  await unreadable.assertRecovered(10_000, "when it can be read");
+});
+
+Deno.test("recoverSegments: segments stay of a recording that has less than they have", async () => {
+  await using scene = await LeftScene.set();
+  const made = await scene.make();
+  await made.storeUpTo(10_000);
+  const { store } = scene.instance();
+  await store.recoverSegments(ALL_STALE);
+  await made.storeUpTo(20_000);
+  // Of another version, perhaps: it can't be told whose these are.
+  await scene.client.put(`${made.base}.json`, new TextEncoder().encode("{}"));
+  const segments = await made.segments();
+  const old = { ...ALL_STALE, keptMs: -60_000 };
+  assertEquals(await store.recoverSegments(old), NOTHING);
+  assertEquals(await made.segments(), segments);
+  await made.finish();
+  await made.assertFinished("its maker ends it");
+});
+
+Deno.test("newestOf: of as many segments as a call of a month has", () => {
+  const segments = Array.from({ length: 600_000 }, (_, n) => ({
+    ...{ key: `audio-${n}`, sizeBytes: 1, etag: "" },
+    modifiedAt: new Date(n % 7),
+  }));
+  assertEquals(newestOf(segments), 6);
 });

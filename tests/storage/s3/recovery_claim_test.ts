@@ -3,9 +3,10 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { until } from "../../helpers/deadline.ts";
+import { watchDefects } from "../../helpers/defects.ts";
 import { RecoveryClaim } from "../../../lib/storage/s3/recovery_claim.ts";
 import { RecordingKeys } from "../../../lib/storage/s3/recording_keys.ts";
-import { ALL_STALE, LeftScene, MIB } from "./left_scene.ts";
+import { ALL_STALE, LeftScene, MIB, requestFor } from "./left_scene.ts";
 import { DAY } from "./some_recording.ts";
 
 const PLACE = { day: DAY, name: "30b0e395-84d3-4570-ac13-9a62d8f514c0" };
@@ -38,6 +39,26 @@ Deno.test("RecoveryClaim: of three instances, one completes a recording, though 
   for (const { store } of others) {
     assertEquals((await store.recoverSegments({ staleMs })).recovered, []);
   }
+});
+
+Deno.test("RecoveryClaim: who has lost it while a large recording is put together stops", async () => {
+  using _defects = watchDefects();
+  await using scene = await LeftScene.set();
+  const made = await scene.make();
+  await made.storeUpTo(30 * MIB);
+  const { store, proxy } = scene.instance();
+  const isOfClaim = requestFor("HEAD", "claim");
+  proxy.before((head) => /^PUT \S*partNumber=1/.test(head), async () => {
+    await scene.client.delete(`${made.base}.part/claim`);
+    // It asks what is there, when it could not say it again.
+    await until(() => proxy.heads.some(isOfClaim), "it knows");
+  });
+  assertEquals((await store.recoverSegments(ALL_STALE)).recovered, []);
+  assert(!proxy.heads.some((head) => /^PUT \S*partNumber=[34]/.test(head)), "it stops");
+  assertEquals(await Array.fromAsync(scene.client.listUploads("")), []);
+  assertEquals((await scene.keys()).filter((key) => !key.includes(".part/")), []);
+  assertEquals((await store.recoverSegments(ALL_STALE)).recovered, [made.id]);
+  await made.assertRecovered(30 * MIB, "at the next look");
 });
 
 Deno.test("RecoveryClaim: taken over at any request, the recording is completed", async () => {

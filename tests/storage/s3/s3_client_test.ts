@@ -331,6 +331,27 @@ Deno.test("S3Client: who stops waiting gets no answer, at once", async () => {
   assertLess(performance.now() - startedMs, 10_000);
 });
 
+Deno.test("S3Client: who stops in the midst of an object gets no more of it", async () => {
+  await using server = await ObjectServer.start();
+  await using proxy = FaultProxy.to(server.port);
+  const data = noise(3_000_000);
+  const etag = await clientOf(server).put("a", data);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const client = clientOf(proxy, { timeoutMs: 60_000 });
+  const reader = client.read("a", 0, data.length, etag, { signal }).getReader();
+  proxy.become({ kind: "slow", pauseMs: 20 });
+  await reader.read();
+  const rest = failureOf((async () => {
+    while (!(await reader.read()).done);
+  })());
+  controller.abort();
+  assertEquals((await rest).failure, "stopped");
+  assertEquals(proxy.heads.length, 1, "nothing is asked for again");
+  const late = client.read("a", 0, data.length, etag, { signal });
+  assertEquals((await failureOf(readAll(late))).failure, "stopped");
+});
+
 Deno.test("S3Client: requests have the body's hashes, and no compression is asked for", async () => {
   await using server = await ObjectServer.start();
   await using proxy = FaultProxy.to(server.port);

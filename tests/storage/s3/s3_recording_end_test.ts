@@ -24,6 +24,7 @@ import { until, within } from "../../helpers/deadline.ts";
 import { Program, ROOT } from "../../helpers/program.ts";
 import { assertWav, concat, noise } from "../../helpers/wav_check.ts";
 import { FaultProxy } from "./fault_proxy.ts";
+import { requestFor } from "./left_scene.ts";
 import { BUCKET, CREDENTIALS, ObjectServer } from "./object_server.ts";
 import { DAY, endingOf, FIRST_LINE, FORMAT, SESSION } from "./some_recording.ts";
 
@@ -246,6 +247,26 @@ Deno.test("S3RecordingStore: messages that come when it is finished are in it, a
   await assertExact(client, files.id, audio, concat(FIRST_LINE, bytes("{}\n"), late));
   assertEquals((await stored(client, files.id)).sort(), [".json", ".jsonl", ".wav"]);
 });
+
+for (const method of ["HEAD", "GET", "PUT"]) {
+  Deno.test(`S3RecordingStore: late messages bring back nothing that is removed at their ${method}`, async () => {
+    await using server = await ObjectServer.start();
+    await using proxy = FaultProxy.to(server.port);
+    const client = watcherOf(server);
+    const audio = noise(30_000);
+    const files = await storeOf(clientOf(proxy)).create(DAY, SESSION);
+    await write(files, audio);
+    await files.finish(endingOf(audio));
+    await files.writeMessages(FIRST_LINE.length + 3, bytes('{"late":true}\n'));
+    let removed = "";
+    proxy.before(requestFor(method, ".jsonl"), async () => {
+      removed = await new S3RecordingArchive(client, "calls").remove(files.id);
+    });
+    await files.close();
+    assertEquals(removed, "removed");
+    assertEquals(await stored(client, files.id), []);
+  });
+}
 
 Deno.test("S3RecordingStore: segments go several at a time, and what could not be removed can later", async () => {
   await using server = await ObjectServer.start();

@@ -2,12 +2,19 @@
  * The program where no disk lasts: recordings are in object storage alone, of which several
  * instances make, complete and read them. They and the storage are killed while calls run.
  */
-import { assert, assertEquals, assertGreater, assertGreaterOrEqual } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertGreaterOrEqual,
+  assertMatch,
+} from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
 import { recordingMetadataSchema } from "../lib/storage/recording_metadata.ts";
 import { ask, bucketEnv } from "./helpers/bucket_server.ts";
 import { type PlacedCall, placeRandomCall } from "./helpers/placed_call.ts";
 import { eventually, filesBelow, Program, TemporaryFolder } from "./helpers/program.ts";
+import { Standstill } from "./helpers/standstill.ts";
 import { assertWav } from "./helpers/wav_check.ts";
 import { ObjectServer } from "./storage/s3/object_server.ts";
 
@@ -73,6 +80,7 @@ Deno.test("main: without a disk, what a killed instance was recording is complet
   await using second = Program.server(folder.path, envOf(objects));
   const url = await first.url();
   await second.url();
+  using standstill = new Standstill();
   const controller = new AbortController();
   const calls = Array.from(
     { length: CALLS },
@@ -83,6 +91,7 @@ Deno.test("main: without a disk, what a killed instance was recording is complet
   await delay(OUTAGE_MS);
   await objects.restart();
   await delay(KILL_MS);
+  await standstill.isOver(KILL_MS);
   assert(calls.every(({ isOpened }) => isOpened));
   const sent = new Map(calls.map((call) => [call, call.sentSamples]));
   first.kill("SIGKILL");
@@ -121,7 +130,7 @@ Deno.test("main: without a disk, what a killed instance was recording is complet
   assertEquals(await filesBelow(folder.path), []);
 });
 
-Deno.test("main: on Deno Deploy, its database has the index, and it listens where it is told to", async () => {
+Deno.test("main: on Deno Deploy, its database has the index, it listens where it is told to, and metrics tell of no disk", async () => {
   await using folder = await TemporaryFolder.make();
   await using objects = await ObjectServer.start();
   const database = folder.join("deploy.kv");
@@ -142,6 +151,9 @@ Deno.test("main: on Deno Deploy, its database has the index, and it listens wher
   }, "the recording in the index");
   const isRecovered = await check(server, ids.get(call.id), call, 0);
   assertEquals(isRecovered, false);
+  const metrics = await (await ask(server, "/metrics")).text();
+  assertMatch(metrics, /^audiohook_object_storage_busy_seconds \d/m);
+  assert(!metrics.includes("audiohook_disk_"), metrics);
   const { code, output } = await server.stop();
   assertEquals(code, 0, output);
   using kv = await Deno.openKv(database);

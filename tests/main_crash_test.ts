@@ -36,24 +36,20 @@ Deno.test("main: a server that is killed has lost no more than the last second",
   await using client = await WireClient.connect(await addrOf(server));
   await client.open({ media: [EXTERNAL] });
   const audio = noise(8000 * 4);
-  const sentAtMs: number[] = [];
   // As a caller speaks: 100 ms of audio each 100 ms.
   for (let at = 0; at < audio.length; at += 800) {
     client.sendAudio(audio.subarray(at, at + 800));
-    sentAtMs.push(performance.now());
     if (at === 8000) await client.ping();
     await delay(100);
   }
-  const killedMs = performance.now();
   server.kill("SIGKILL");
   await server.ended();
   const part = await fileOf(folder, ".wav.part");
   assert(part !== undefined);
   const bytes = part.length - WAV_HEADER_BYTES;
   assertSameBytes(part.subarray(WAV_HEADER_BYTES), audio.subarray(0, bytes));
-  // Twice what is promised, because the machine may be busy.
-  const promised = sentAtMs.filter((atMs) => atMs < killedMs - 2000).length * 800;
-  assertGreaterOrEqual(bytes, promised);
+  // Twice what is promised, because the machine may be busy; by pieces, because it may stand still.
+  assertGreaterOrEqual(bytes, audio.length - 20 * 800);
   const log = new TextDecoder().decode(await fileOf(folder, ".jsonl"));
   const lines = log.trimEnd().split("\n").map((line) => logLineSchema.parse(JSON.parse(line)));
   assertEquals(lines[0]?.call?.sessionId, client.id);

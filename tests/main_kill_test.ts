@@ -9,6 +9,7 @@ import { recordingMetadataSchema } from "../lib/storage/recording_metadata.ts";
 import { until } from "./helpers/deadline.ts";
 import { filesBelow, Program, TemporaryFolder } from "./helpers/program.ts";
 import { type PlacedCall, placeRandomCall, randomNumbers } from "./helpers/placed_call.ts";
+import { Standstill } from "./helpers/standstill.ts";
 import { assertWav } from "./helpers/wav_check.ts";
 import { API_KEY, NIL, SECRET } from "./helpers/wire_client.ts";
 import { snapshot } from "./storage/partial_recordings.ts";
@@ -82,6 +83,7 @@ Deno.test(`main: killed at any moment, it loses no more than a second of any cal
   await using folder = await TemporaryFolder.make();
   const recordings = folder.join("data", "recordings");
   let recovered = 0;
+  using standstill = new Standstill();
   await using servers = new AsyncDisposableStack();
   const start = () => servers.use(Program.server(folder.path, ENV));
   let server = start();
@@ -95,6 +97,7 @@ Deno.test(`main: killed at any moment, it loses no more than a second of any cal
       calls.push(placeRandomCall(url, callSeed, controller.signal));
     });
     await delay(MIN_KILL_MS + random() * (MAX_KILL_MS - MIN_KILL_MS));
+    await standstill.isOver(2_000);
     const sent = new Map(calls.map((call) => [call, call.sentSamples]));
     server.kill("SIGKILL");
     assertEquals((await server.ended()).signal, "SIGKILL");

@@ -214,6 +214,8 @@ Deno.test("main: without room on the disk, calls work, are not recorded, and hea
   const metrics = await (await ask(server, "/metrics")).text();
   assertMatch(metrics, /^audiohook_calls_not_recorded_total 1$/m);
   assertMatch(metrics, /^audiohook_disk_free_bytes \d+$/m);
+  assertMatch(metrics, /^audiohook_disk_busy_seconds \d/m);
+  assert(!metrics.includes("audiohook_object_storage_"), metrics);
   assertExists(problems[0]);
   const { code, output } = await server.stop();
   assertEquals(code, 0, output);

@@ -14,6 +14,7 @@ import {
   wavChunks,
 } from "./helpers/program.ts";
 import { type PlacedCall, placeRandomCall } from "./helpers/placed_call.ts";
+import { Standstill } from "./helpers/standstill.ts";
 import { assertWav, noise } from "./helpers/wav_check.ts";
 import { EXTERNAL, WireClient } from "./helpers/wire_client.ts";
 import { CREDENTIALS, ObjectServer } from "./storage/s3/object_server.ts";
@@ -55,6 +56,7 @@ Deno.test("main: no recording is lost while the object server or the program is 
   const env = bucketEnv(objects, { S3_KEEP_LOCAL: "off" });
   const sent = new Map<string, Uint8Array>();
   const running = new Map<PlacedCall, number>();
+  using standstill = new Standstill();
   for (let round = 0; round < ROUNDS; round++) {
     await using server = Program.server(folder.path, env);
     const url = await server.url();
@@ -69,6 +71,7 @@ Deno.test("main: no recording is lost while the object server or the program is 
     if (round % 2 === 0) await objects.restart();
     // In the middle of uploads, as it comes.
     await delay(100 * round);
+    await standstill.isOver(2_000);
     for (const call of calls) running.set(call, call.sentSamples);
     server.kill("SIGKILL");
     await server.ended();

@@ -15,11 +15,11 @@ export interface MetricsParts {
   readonly storage: Storage;
 }
 
-/** The metrics, none of which has personal data. */
+/** The metrics, none of which has personal data; what the storage has no notion of is left out. */
 export function serverMetrics({ server, recorder, storage }: MetricsParts): Metric[] {
   const { connectionCount, socketCount } = server;
   const { status } = recorder;
-  const { busySeconds, unsyncedSeconds, freeBytes, waitingForUpload } = storage.backend.status;
+  const { backend: { status: kept }, library } = storage;
   return [
     gauge("sessions", "Sessions that have not ended.", connectionCount),
     gauge("sockets", "WebSockets that are open.", socketCount),
@@ -27,15 +27,24 @@ export function serverMetrics({ server, recorder, storage }: MetricsParts): Metr
     gauge("recordings_failing", "Of these, those that cannot be written.", status.failing),
     counter("recordings_given_up", "Recordings that were given up.", status.givenUp),
     counter("calls_not_recorded", "Calls for which there was no room.", status.notRecorded),
-    gauge("disk_busy_seconds", "How long the disk has been busy with one thing.", busySeconds),
+    gauge(
+      "disk_busy_seconds",
+      "How long the disk has been busy with one thing.",
+      kept.diskBusySeconds,
+    ),
+    gauge(
+      "object_storage_busy_seconds",
+      "How long the object storage that recordings are made in has not answered.",
+      kept.objectStorageBusySeconds,
+    ),
     gauge(
       "unsynced_seconds",
       "Age of the oldest audio that a power cut would lose.",
-      unsyncedSeconds,
+      kept.unsyncedSeconds,
     ),
-    gauge("disk_free_bytes", "Free bytes of the recordings' disk.", freeBytes),
-    gauge("uploads_waiting", "Recordings that wait to be uploaded.", waitingForUpload),
-    gauge("index_waiting", "Changes that wait for the index.", storage.library.waitingForIndex),
+    gauge("disk_free_bytes", "Free bytes of the recordings' disk.", kept.freeBytes),
+    gauge("uploads_waiting", "Recordings that wait to be uploaded.", kept.waitingForUpload),
+    gauge("index_waiting", "Changes that wait for the index.", library.waitingForIndex),
   ];
 }
 

@@ -90,7 +90,7 @@ export class DiskBackend implements RecordingBackend {
           : [`${uploads.refused} recordings are not uploaded, for others are there: see the log`]),
       ],
       freeBytes: this.#freeSpace.freeBytes,
-      busySeconds,
+      diskBusySeconds: busySeconds,
       unsyncedSeconds,
       waitingForUpload: uploads?.waiting,
     };

@@ -16,7 +16,9 @@ export interface BackendStatus {
   /** Free bytes of the disk. */
   readonly freeBytes?: number | undefined;
   /** How long the disk has been busy with one thing, in seconds. */
-  readonly busySeconds?: number | undefined;
+  readonly diskBusySeconds?: number | undefined;
+  /** How long the object storage that recordings are made in has not answered, in seconds. */
+  readonly objectStorageBusySeconds?: number | undefined;
   /** Age of the oldest audio that a power cut would lose, in seconds. */
   readonly unsyncedSeconds?: number | undefined;
   /** How many recordings wait to be uploaded. */

@@ -3,6 +3,7 @@
  */
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { ADMIN_TOKEN, ApiServer } from "../helpers/api_server.ts";
+import { until } from "../helpers/deadline.ts";
 import { LogRecords } from "../helpers/log_records.ts";
 import { rawRequest } from "../helpers/raw_socket.ts";
 import type { MadeAudio } from "../helpers/recordings.ts";
@@ -321,7 +322,7 @@ Deno.test("recordings: a late answer lets go of its file", async () => {
     "storage_timeout",
   );
   gate.resolve();
-  while (api.archive.openedCount === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => api.archive.openedCount > 0, "what was asked for");
   await api.closed();
 });
 

@@ -785,12 +785,19 @@ interface Troubled extends AsyncDisposable {
   readonly store: FaultyStore;
 }
 
+/** Longer than a test waits for anything: so what has to wait for none of that comes, or is late. */
+const HOUR_MS = 3_600_000;
+
 async function troubled(mode: StoreMode, closeMs?: number): Promise<Troubled> {
   let store: FaultyStore | undefined;
   const server = await TestServer.start({
     store: (files) => store = new FaultyStore(files, mode),
-    appTimeouts: closeMs === undefined ? {} : { closeMs },
-    sessionLimits: { maxAudioAheadMs: 3_600_000 },
+    appTimeouts: { openMs: HOUR_MS, ...(closeMs === undefined ? {} : { closeMs }) },
+    sessionLimits: {
+      maxAudioAheadMs: HOUR_MS,
+      openedTimeoutMs: HOUR_MS,
+      closedTimeoutMs: HOUR_MS,
+    },
   });
   assert(store !== undefined);
   const faulty = store;
@@ -805,24 +812,16 @@ async function troubled(mode: StoreMode, closeMs?: number): Promise<Troubled> {
   };
 }
 
-async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
-  const startMs = performance.now();
-  const result = await work();
-  return [result, performance.now() - startMs];
-}
-
 for (const mode of ["is full", "writes halves", "hangs"] as const) {
   Deno.test(`storage ${mode} from the beginning: opened and pong do not wait, all is written`, async () => {
     using _defects = watchDefects();
     await using trouble = await troubled(mode);
     const { server, store } = trouble;
     await using client = await server.connect();
-    const [, openMs] = await timed(() => client.open());
-    assertLess(openMs, 1000, "opened does not wait for the storage");
+    await client.open();
     const audio = noise(100_000);
     for (let at = 0; at < audio.length; at += 1600) client.sendAudio(audio.slice(at, at + 1600));
-    const [, pingMs] = await timed(() => client.ping());
-    assertLess(pingMs, 1000, "pong does not wait for the storage");
+    await client.ping();
     await until(() => store.faults > 0, "a fault of the storage");
     store.become("works");
     discard(client, 77);
@@ -879,7 +878,7 @@ for (const mode of ["is full", "writes halves", "hangs"] as const) {
 
   Deno.test(`storage ${mode} when the call ends: closed comes, and the rest is written later`, async () => {
     using _defects = watchDefects();
-    await using trouble = await troubled("works", 300);
+    await using trouble = await troubled("works", HOUR_MS);
     const { server, store } = trouble;
     await using client = await server.connect();
     await client.open();
@@ -888,8 +887,7 @@ for (const mode of ["is full", "writes halves", "hangs"] as const) {
     await client.ping();
     store.become(mode);
     client.sendAudio(audio.slice(20_000));
-    const [, closeMs] = await timed(() => client.close());
-    assertLess(closeMs, 2000, "closed waits for 300 ms at most");
+    await client.close();
     await server.idle();
     store.become("works");
     const { wav, metadata, lines } = await server.recording(client.id);
@@ -901,16 +899,15 @@ for (const mode of ["is full", "writes halves", "hangs"] as const) {
   });
 }
 
-Deno.test("storage hangs: closed does not wait for it, with the default times", async () => {
+Deno.test("storage hangs: closed does not wait for it, however long apps may take", async () => {
   using _defects = watchDefects();
-  await using trouble = await troubled("hangs");
+  await using trouble = await troubled("hangs", HOUR_MS);
   const { server } = trouble;
   await using client = await server.connect();
   await client.open();
   client.sendAudio(noise(1600));
-  const [, closeMs] = await timed(() => client.close());
   // "A failing or slow app … never delays `opened`, `pong` or `closed`."
-  assertLess(closeMs, 2000);
+  await client.close();
 });
 
 for (const media of [STEREO, L16_EXTERNAL]) {
@@ -927,8 +924,7 @@ for (const media of [STEREO, L16_EXTERNAL]) {
     };
     // 8 MB in 8 minutes, which is more than anybody should keep in memory for one call.
     for (let n = 0; n < 125; n++) send(noise(64_000, n));
-    const [, pingMs] = await timed(() => client.ping());
-    assertLess(pingMs, 3000, "pong does not wait for the storage");
+    await client.ping();
     store.become("works");
     // Until the storage has caught up.
     await until(async () => {

@@ -90,7 +90,7 @@ Deno.test("control: a pause leaves silence in the recording, and an update is an
   await using server = await RecordingServer.start(
     app("listener", () => ({ update: (language) => void languages.push(language) })),
   );
-  const call = startCall(server.url, { seconds: 60, speed: 20 });
+  const call = startCall(server.url, { seconds: 600, speed: 20 });
   await opened(call);
   call.control.update("es");
   call.control.pause();
@@ -248,8 +248,8 @@ Deno.test("control: a probe to a server that selects audio sends none of it", as
   assertEquals(server.peer.types, ["open", "close"]);
   assertEquals(server.peer.frames, []);
   assertEquals([outcome.positionSamples, outcome.sentFrames, outcome.attempts], [0, 0, 1]);
-  assertLess(outcome.openedMs ?? Infinity, 5000);
-  assertLess(outcome.closedMs ?? Infinity, 10_000);
+  assertLess(outcome.openedMs ?? Infinity, 30_000);
+  assertLess(outcome.closedMs ?? Infinity, 50_000, "before the call would end by itself");
 });
 
 // --- The bot's voice ---------------------------------------------------------------------------
@@ -273,6 +273,11 @@ async function playing(
   return { call, told };
 }
 
+/** Far longer than a test waits until all of it was played. */
+function playMinutes(peer: ScriptedServer["peer"]): void {
+  for (let n = 0; n < 20; n++) peer.raw(new Uint8Array(64_000));
+}
+
 Deno.test("playback: it is told when the voice begins, and when all of it was played", async () => {
   const startedMs = performance.now();
   const { call, told } = await playing(({ peer }) => {
@@ -287,17 +292,13 @@ Deno.test("playback: it is told when the voice begins, and when all of it was pl
 });
 
 Deno.test("playback: barge_in drops what waits", async () => {
-  const startedMs = performance.now();
   const { told } = await playing(({ peer }) => {
-    peer.raw(new Uint8Array(64_000));
+    playMinutes(peer);
     peer.say("event", { entities: [{ type: "barge_in", data: {} }] });
   });
-  assertLess(performance.now() - startedMs, 6000);
   assertEquals(told, ["playback_started", "playback_completed"]);
 });
 
 Deno.test("playback: the caller hears at the call's own speed", async () => {
-  const startedMs = performance.now();
-  await playing(({ peer }) => peer.raw(new Uint8Array(64_000)), { speed: 100, seconds: 600 });
-  assertLess(performance.now() - startedMs, 6000);
+  await playing(({ peer }) => playMinutes(peer), { speed: 100, seconds: 600 });
 });

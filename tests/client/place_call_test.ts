@@ -95,13 +95,13 @@ for (const frameSamples of [1, 7, 160, 800, 4000]) {
 
 Deno.test("place call: the speed decides how long it takes", async () => {
   await using server = await RecordingServer.start();
-  const data = someMulaw(8000 * 4);
+  const data = someMulaw(8000 * 60);
   const startedMs = performance.now();
-  assertSucceeded(await call(server.url, wavFile("PCMU", 1, data), { speed: 4 }), 8000 * 4);
+  assertSucceeded(await call(server.url, wavFile("PCMU", 1, data), { speed: 60 }), 8000 * 60);
   const tookMs = performance.now() - startedMs;
-  // 40 frames, the last of which is due after 39 frames' time.
-  assertGreaterOrEqual(tookMs, 3900 / 4 - 5);
-  assertLess(tookMs, 4000);
+  // 600 frames, the last of which is due after 599 frames' time.
+  assertGreaterOrEqual(tookMs, 59_900 / 60 - 5);
+  assertLess(tookMs, 50_000);
   assertSameBytes((await server.recorded()).data, data);
 });
 
@@ -124,14 +124,14 @@ Deno.test("place call: a file without audio opens and closes", async () => {
 Deno.test("place call: an abort closes properly, and what was said is recorded", async () => {
   await using server = await RecordingServer.start();
   const controller = new AbortController();
-  const data = someMulaw(8000 * 60);
+  const data = someMulaw(8000 * 600);
   const outcome = await call(server.url, wavFile("PCMU", 2, data), {
     speed: 10,
     signal: controller.signal,
     onProgress: (positionSamples) => positionSamples >= 4000 && controller.abort(),
   });
   assertEquals(outcome.failure, undefined);
-  assertLess(outcome.positionSamples, 8000 * 30);
+  assertLess(outcome.positionSamples, 8000 * 300);
   const { data: recorded, metadata, messages } = await server.recorded();
   assertSameBytes(recorded, data.subarray(0, outcome.positionSamples * 2));
   assertEquals(metadata.closeReason, "end");
@@ -255,10 +255,30 @@ function pausing(when: (call: Call) => boolean, preferences = {}): App {
   });
 }
 
+/** Places a call, and hangs up when a second more was said after it was resumed. Returns what was said. */
+async function callUntilResumed(url: URL): Promise<Uint8Array> {
+  const data = someMulaw(2 * 8000 * 600);
+  const controller = new AbortController();
+  let position = 0;
+  let end = Infinity;
+  const outcome = await call(url, wavFile("PCMU", 2, data), {
+    speed: 4,
+    signal: controller.signal,
+    onEvent({ type }) {
+      if (type === "resume") end = position + 8000;
+    },
+    onProgress(positionSamples) {
+      position = positionSamples;
+      if (position >= end) controller.abort();
+    },
+  });
+  assertEquals(outcome.failure, undefined);
+  return data.subarray(0, outcome.positionSamples * 2);
+}
+
 Deno.test("place call: a session that starts paused is answered, and begins with silence", async () => {
   await using server = await RecordingServer.start(pausing(() => false, { startPaused: true }));
-  const data = someMulaw(2 * 8000 * 8);
-  assertSucceeded(await call(server.url, wavFile("PCMU", 2, data), { speed: 4 }), 8000 * 8);
+  const data = await callUntilResumed(server.url);
   const recorded = await server.recorded();
   const types = recorded.messages.map(({ type }) => type).filter((type) => !/p[io]ng/.test(type));
   assertEquals(types, ["open", "opened", "paused", "resume", "resumed", "close", "closed"]);
@@ -274,8 +294,7 @@ Deno.test("place call: a pause and a resume in mid-call leave exactly that silen
   await using server = await RecordingServer.start(
     pausing(({ positionSamples }) => positionSamples >= 8000),
   );
-  const data = someMulaw(2 * 8000 * 10);
-  assertSucceeded(await call(server.url, wavFile("PCMU", 2, data), { speed: 4 }), 8000 * 10);
+  const data = await callUntilResumed(server.url);
   const recorded = await server.recorded();
   const types = recorded.messages.map(({ type }) => type).filter((type) => !/p[io]ng/.test(type));
   assertEquals(types.slice(2), ["pause", "paused", "resume", "resumed", "close", "closed"]);
@@ -373,16 +392,26 @@ Deno.test("place call: events and the disconnect of an app are told, in order", 
 
 Deno.test("place call: pings come twice about a second after opened, and their round trips are kept", async () => {
   await using server = new ScriptedServer();
-  const outcome = await call(server.url, wavFile("PCMU", 2, someMulaw(2 * 8000 * 2)), { speed: 1 });
-  assertSucceeded(outcome, 16_000);
+  const controller = new AbortController();
+  let pongs = 0;
+  const outcome = await call(server.url, wavFile("PCMU", 2, someMulaw(2 * 8000 * 60)), {
+    speed: 1,
+    signal: controller.signal,
+    onEvent({ type }) {
+      if (type === "pong" && ++pongs === 2) controller.abort();
+    },
+  });
+  assertEquals(outcome.failure, undefined);
   assertEquals(server.peer.types, ["open", "ping", "ping", "close"]);
   assertEquals(outcome.roundTripsMs.length, 2);
   for (const roundTripMs of outcome.roundTripsMs) {
     assertGreaterOrEqual(roundTripMs, 0);
-    assertLess(roundTripMs, 1000);
+    // A later one would have ended the call.
+    assertLess(roundTripMs, 5000);
   }
   assertEquals(server.peer.received.map(({ serverseq }) => serverseq), [0, 1, 1, 3]);
-  assertEquals(server.peer.message("close")?.position, "PT2S");
+  const position = `PT${outcome.positionSamples / 8000}S`;
+  assertEquals(server.peer.message("close")?.position, position);
   assertEquals(server.peer.message("open")?.position, "PT0S");
   assertEquals(server.peer.faults, []);
 });
@@ -533,11 +562,11 @@ Deno.test("place call: a server that is silent is given up, at whatever point", 
   await accepting;
   assertMatch(open.failure ?? "", /opened/);
   assertGreaterOrEqual(open.tookMs, 4990);
-  assertLess(open.tookMs, 7000);
+  assertLess(open.tookMs, 30_000);
   assertMatch(pong.failure ?? "", /pong/);
   // A ping after 1 s, and 5 s for its answer.
-  assertLess(pong.tookMs, 8500);
+  assertLess(pong.tookMs, 30_000);
   assertExists(handshake.failure);
-  assertLess(handshake.tookMs, 17_000);
+  assertLess(handshake.tookMs, 60_000);
   assert(connections.length > 0);
 });

@@ -5,21 +5,43 @@
 /** How long a test waits for what has to come, unless it says otherwise. */
 export const PATIENCE_MS = 15_000;
 
+/** While the machine stands still, however long, no more than this goes by. */
+const STEP_MS = 50;
+
+/** The time in which this process runs: no test fails because its machine stands still for seconds. */
+class RunningTime implements Disposable {
+  #leftMs: number;
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(timeoutMs: number, onOver: () => void = () => {}) {
+    this.#leftMs = timeoutMs;
+    this.#timer = setInterval(() => {
+      this.#leftMs -= STEP_MS;
+      if (this.isOver) onOver();
+    }, Math.min(STEP_MS, timeoutMs));
+  }
+
+  get isOver(): boolean {
+    return this.#leftMs <= 0;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
 /** Waits for a promise; a late one is an error that says what was late. */
 export async function within<T>(
   promise: Promise<T>,
   what: string,
   timeoutMs = PATIENCE_MS,
 ): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: nothing in ${timeoutMs} ms`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  using _time = new RunningTime(
+    timeoutMs,
+    () => reject(new Error(`${what}: nothing in ${timeoutMs} ms`)),
+  );
+  return await Promise.race([promise, late]);
 }
 
 /** Asks again and again until the answer is neither `undefined` nor `false`. */
@@ -28,11 +50,11 @@ export async function until<T>(
   what: string,
   timeoutMs = PATIENCE_MS,
 ): Promise<T> {
-  const endMs = performance.now() + timeoutMs;
+  using time = new RunningTime(timeoutMs);
   while (true) {
     const answer = await ask();
     if (answer !== undefined && answer !== false) return answer;
-    if (performance.now() > endMs) throw new Error(`${what}: not in ${timeoutMs} ms`);
+    if (time.isOver) throw new Error(`${what}: not in ${timeoutMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -1,7 +1,7 @@
 /**
  * A server that stops: it asks its clients to go, waits for them, and leaves whole recordings.
  */
-import { assert, assertEquals, assertGreaterOrEqual, assertLess, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertGreaterOrEqual, assertRejects } from "@std/assert";
 import { watchDefects } from "../helpers/defects.ts";
 import { PATIENCE_MS, until, within } from "../helpers/deadline.ts";
 import { knockWith } from "../helpers/knock.ts";
@@ -18,6 +18,8 @@ import {
   type ServerText,
 } from "../helpers/wire_client.ts";
 
+/** Longer than a test waits for anything. */
+const HOUR_MS = 3_600_000;
 const REASONS = ["completed", "unauthorized", "error", "rejected"];
 
 function assertAsksToGo({ parameters }: ServerText): void {
@@ -29,9 +31,7 @@ function assertAsksToGo({ parameters }: ServerText): void {
 
 Deno.test("shutdown: without connections, it stops at once", async () => {
   await using server = await TestServer.start();
-  const startMs = performance.now();
-  await server.stop(20_000);
-  assertLess(performance.now() - startMs, 2000);
+  await within(server.stop(HOUR_MS), "shutdown");
   await assertRejects(() => Deno.connect({ hostname: "127.0.0.1", port: server.addr.port }));
 });
 
@@ -121,7 +121,6 @@ Deno.test("shutdown: hung clients are ended after the timeout, their recordings 
   await server.stop(600);
   const tookMs = performance.now() - startMs;
   assertGreaterOrEqual(tookMs, 590);
-  assertLess(tookMs, 4000);
   await within(client.ended, "end of the WebSocket");
   const { wav, metadata } = await server.recording(client.id);
   assertWav(wav, { format: "PCMU", channels: 2, data: audio });
@@ -140,9 +139,7 @@ Deno.test("shutdown: a client that answers nothing at all does not stop it", asy
   await socket.sendFrame(2, noise(1600));
   await socket.sendText(text("ping", 2, {}));
   await socket.message("pong");
-  const startMs = performance.now();
   await server.stop(500);
-  assertLess(performance.now() - startMs, 5000);
   const { wav, metadata } = await server.recording(id);
   assertWav(wav, { format: "PCMU", channels: 2, data: noise(1600) });
   assertEquals(metadata.isComplete, false);
@@ -154,10 +151,10 @@ Deno.test("shutdown: an app that hangs does not stop it", async () => {
   await using server = await TestServer.start({ apps: [app], appTimeouts: { closeMs: 300 } });
   await using client = await server.connect();
   await client.open();
-  const stopping = server.stop(10_000);
+  const stopping = server.stop(HOUR_MS);
   await client.expect("disconnect");
   await client.close("disconnect");
-  await within(stopping, "shutdown", 3000);
+  await within(stopping, "shutdown");
 });
 
 Deno.test("shutdown: new connections get 503 meanwhile, and the process still lives", async () => {

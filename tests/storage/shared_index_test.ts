@@ -150,7 +150,7 @@ Deno.test("shared index: what is put anew while another one removes it, stays", 
 Deno.test("shared index: what others are making stays when one starts, by its objects or without", async () => {
   await using _logs = await LogRecords.watch();
   await using server = await ObjectServer.start();
-  const patience = { attempts: 2, firstPauseMs: 1, timeoutMs: 5_000 };
+  const patience = { attempts: 2, firstPauseMs: 1, timeoutMs: 60_000 };
   const client = new S3Client({ endpoint: server.url, bucket: BUCKET }, CREDENTIALS, patience);
   const archive = new S3RecordingArchive(client, "recordings");
   const nowMs = START_MS + 100 * 60_000;

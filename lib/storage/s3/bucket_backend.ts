@@ -50,7 +50,7 @@ export class BucketBackend implements RecordingBackend {
           : ["the object storage does not answer: recordings wait in memory"]),
         ...(this.#isFailing ? ["what other instances left cannot be completed: see the log"] : []),
       ],
-      busySeconds,
+      objectStorageBusySeconds: busySeconds,
     };
   }
 

@@ -6,7 +6,7 @@
  * Imports its neighbours.
  */
 import type { RecordingPlace } from "../recording_id.ts";
-import { checksumsOf } from "./checksums.ts";
+import { JsonObject } from "./json_object.ts";
 import type { RecordingBucket } from "./left_recording.ts";
 import { SEGMENTS } from "./recording_keys.ts";
 import type { ListedObject } from "./s3_answers.ts";
@@ -119,10 +119,8 @@ export class RecoveryClaim implements AsyncDisposable {
 
   /** Each time another body, so that nobody takes it over by what it was before. */
   async #store(condition: StoreCondition): Promise<boolean> {
-    const body = new TextEncoder().encode(`${JSON.stringify({ token: crypto.randomUUID() })}\n`);
-    const { md5, sha256 } = await checksumsOf(body);
-    const put = async (only: StoreCondition) =>
-      await this.#client.put(this.key, body, { contentType: "application/json", md5, ...only });
+    const claim = new JsonObject({ token: crypto.randomUUID() });
+    const put = (only: StoreCondition) => claim.put(this.#client, this.key, only);
     let result: { readonly stored: string } | undefined;
     try {
       result = await storeIf(this.#client, this.key, condition, put);
@@ -137,8 +135,8 @@ export class RecoveryClaim implements AsyncDisposable {
     }
     // If it has our bytes, only the answer was lost.
     const info = await this.#client.head(this.key);
-    const expected = { sizeBytes: body.length, sha256, etag: md5 };
-    if (info === undefined || !await hasBytes(this.#client, this.key, info, expected)) return false;
+    if (info === undefined) return false;
+    if (!await hasBytes(this.#client, this.key, info, claim.expected)) return false;
     this.#etag = info.etag;
     return true;
   }

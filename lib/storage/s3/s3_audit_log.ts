@@ -13,10 +13,9 @@
  * longer than {@link FORGOTTEN_AFTER_MS}, or the clocks differ by that, and another server takes it
  * for one that was given up.
  *
- * Imports node:crypto, logtape, zod, and its neighbours.
+ * Imports logtape, zod, and its neighbours.
  */
 import { getLogger } from "@logtape/logtape";
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import {
   type AuditLog,
@@ -28,6 +27,7 @@ import {
 import { RefusedChangeError } from "../recording_archive.ts";
 import { placeOf } from "../recording_id.ts";
 import { Turns } from "../turns.ts";
+import { JsonObject } from "./json_object.ts";
 import { RecordingKeys } from "./recording_keys.ts";
 import type { S3Client } from "./s3_client.ts";
 import { type StoreCondition, storeIf } from "./store_if.ts";
@@ -199,8 +199,6 @@ export class S3AuditLog implements AuditLog {
   }
 
   async #put(key: string, value: unknown, condition: StoreCondition = {}): Promise<void> {
-    const body = new TextEncoder().encode(JSON.stringify(value) + "\n");
-    const md5 = createHash("md5").update(body).digest("hex");
-    await this.#client.put(key, body, { contentType: "application/json", md5, ...condition });
+    await new JsonObject(value).put(this.#client, key, condition);
   }
 }

@@ -8,7 +8,6 @@
  * Imports zod and its neighbours.
  */
 import { getLogger } from "@logtape/logtape";
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import type {
   LegalHold,
@@ -18,7 +17,8 @@ import type {
 } from "../recording_archive.ts";
 import { placeOf, recordingId, type RecordingPlace } from "../recording_id.ts";
 import { type RecordingMetadata, recordingMetadataSchema } from "../recording_metadata.ts";
-import { CONTENT_TYPES, RecordingKeys, SEGMENTS } from "./recording_keys.ts";
+import { JsonObject } from "./json_object.ts";
+import { RecordingKeys, SEGMENTS } from "./recording_keys.ts";
 import type { ListedObject } from "./s3_answers.ts";
 import type { S3Client, S3ObjectInfo } from "./s3_client.ts";
 
@@ -124,9 +124,7 @@ export class S3RecordingArchive implements RecordingArchive {
       await this.#client.delete(key);
       return true;
     }
-    const body = new TextEncoder().encode(JSON.stringify(holdSchema.parse(hold)) + "\n");
-    const md5 = createHash("md5").update(body).digest("hex");
-    await this.#client.put(key, body, { contentType: CONTENT_TYPES[".hold"], md5 });
+    await new JsonObject(holdSchema.parse(hold)).put(this.#client, key);
     return true;
   }
 

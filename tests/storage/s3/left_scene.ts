@@ -62,7 +62,7 @@ export class LeftScene implements AsyncDisposable {
     });
     const files = await store.create(DAY, sessionId);
     assert(files instanceof S3RecordingFiles);
-    const made = new MadeRecording(this.client, files, sessionId);
+    const made = new MadeRecording(this.#server, this.client, files, sessionId);
     this.#open.push(made);
     return made;
   }
@@ -79,12 +79,19 @@ export class LeftScene implements AsyncDisposable {
 /** A recording, and what it has to be. */
 export class MadeRecording implements AsyncDisposable {
   readonly id: string;
+  readonly #server: ObjectServer;
   readonly #client: S3Client;
   readonly #files: S3RecordingFiles;
   readonly #sessionId: string;
   #audioBytes = 0;
 
-  constructor(client: S3Client, files: S3RecordingFiles, sessionId: string) {
+  constructor(
+    server: ObjectServer,
+    client: S3Client,
+    files: S3RecordingFiles,
+    sessionId: string,
+  ) {
+    this.#server = server;
     this.#client = client;
     this.#files = files;
     this.#sessionId = sessionId;
@@ -156,6 +163,13 @@ export class MadeRecording implements AsyncDisposable {
     return listed.find((object) => object.key === key)?.modifiedAt.getTime() ?? NaN;
   }
 
+  /** Makes segments older, all of them by default. */
+  async age(byMs: number, segments?: readonly string[]): Promise<void> {
+    for (const segment of segments ?? await this.segments()) {
+      await this.#server.age(`${this.base}.part/${segment}`, byMs);
+    }
+  }
+
   /** What keys begin with. */
   get base(): string {
     return this.#files.location.slice(`s3://${BUCKET}/`.length);
@@ -177,7 +191,7 @@ export class MadeRecording implements AsyncDisposable {
 
 /** By default, a request that fails is not sent again. */
 function clientOf(url: string, attempts = 1): S3Client {
-  const patience = { attempts, firstPauseMs: 1, timeoutMs: 10_000 };
+  const patience = { attempts, firstPauseMs: 1, timeoutMs: 60_000 };
   return new S3Client({ endpoint: url, bucket: BUCKET }, CREDENTIALS, patience);
 }
 

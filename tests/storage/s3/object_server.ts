@@ -52,6 +52,14 @@ export class ObjectServer implements AsyncDisposable {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  /** Makes an object as old as if it had been stored by so much earlier. */
+  async age(key: string, byMs: number): Promise<void> {
+    const path = this.#folder.join(BUCKET, `${key}._S3rver_object`);
+    const { mtime } = await Deno.stat(path);
+    const time = new Date((mtime?.getTime() ?? NaN) - byMs);
+    await Deno.utime(path, time, time);
+  }
+
   /** Ends it at once, whatever it is doing. What it has stored stays. */
   async kill(): Promise<void> {
     await this.#program[Symbol.asyncDispose]();

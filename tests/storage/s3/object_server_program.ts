@@ -47,6 +47,7 @@ interface ObjectServer {
     getResourcePath(bucket: string, key: string, resource: string): string;
     deleteObject(bucket: string, key: string): Promise<void>;
   };
+  httpServer: { keepAliveTimeout: number };
   run(): Promise<{ readonly port: number }>;
 }
 
@@ -79,6 +80,8 @@ server.store.deleteObject = (bucket, key) =>
   });
 server.middleware.splice(2, 0, handle);
 const address = await server.run();
+// Proxies of tests hold requests back for seconds: their connections stay.
+server.httpServer.keepAliveTimeout = 120_000;
 Deno.stdout.writeSync(new TextEncoder().encode(`port ${address.port}\n`));
 
 /** As the kind of server gives ETags. */

@@ -2,31 +2,30 @@
  * Recordings that one instance completes while their maker is not gone, or while somebody removes
  * them: at whatever request that happens, nothing that was recorded is lost, and nothing comes back.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { newestOf } from "../../../lib/storage/s3/left_recording.ts";
 import { S3Error } from "../../../lib/storage/s3/s3_error.ts";
-import { until } from "../../helpers/deadline.ts";
 import { watchDefects } from "../../helpers/defects.ts";
 import { LogRecords } from "../../helpers/log_records.ts";
+import { atEachRequest } from "./each_request.ts";
 import { ALL_STALE, LeftScene, MIB, requestFor } from "./left_scene.ts";
 
 const NOTHING = { recovered: [], impossible: [] };
 
 Deno.test("recoverSegments: of calls that go on while others are completed, nothing is removed", async () => {
   await using scene = await LeftScene.set();
-  const staleMs = 3_000;
+  const staleMs = 60_000;
   const left = await scene.make("10b0e395-84d3-4570-ac13-9a62d8f514c0");
   await left.storeUpTo(10_000);
   // Listed when its only sign of life is old already.
   const late = await scene.make("20b0e395-84d3-4570-ac13-9a62d8f514c0");
-  const isOld = async (made: typeof left) => Date.now() - await made.storedMs("begin") > staleMs;
-  await until(() => isOld(late), "it is old");
+  for (const made of [left, late]) await made.age(2 * staleMs);
   // Listed when it has just begun.
   const fresh = await scene.make("30b0e395-84d3-4570-ac13-9a62d8f514c0");
   const { store, proxy } = scene.instance();
   proxy.before(requestFor("PUT", ".wav"), async () => {
     await fresh.storeUpTo(20_000);
-    await until(() => isOld(fresh), "it is old");
+    await fresh.age(2 * staleMs);
     await late.storeUpTo(30_000);
   });
   assertEquals((await store.recoverSegments({ staleMs })).recovered, [left.id]);
@@ -54,23 +53,18 @@ Deno.test("recoverSegments: of one that had begun, no more is removed than was s
 
 Deno.test("recoverSegments: a maker that ends its recording at any request of another's completion has the last word", async () => {
   await using scene = await LeftScene.set();
-  let isDuring = true;
-  let request = 0;
-  for (; isDuring; request++) {
+  await atEachRequest(12, async (request) => {
     const made = await scene.make();
     await made.storeUpTo(10_000);
     const { store, proxy } = scene.instance();
-    isDuring = false;
-    proxy.before(() => proxy.heads.length === request + 1, async () => {
-      isDuring = true;
+    const finish = async () => {
       await made.storeUpTo(30_000);
       await made.finish();
-    });
-    await store.recoverSegments(ALL_STALE);
-    if (!isDuring) await made.finish();
-    await made.assertFinished(`request ${request}`);
-  }
-  assert(request > 12);
+    };
+    await request.before(proxy, finish, () => store.recoverSegments(ALL_STALE));
+    if (!request.isReached) await made.finish();
+    await made.assertFinished(request.what);
+  });
 });
 
 Deno.test("recoverSegments: nor is a large recording replaced that ended while another one was put together", async () => {
@@ -90,67 +84,53 @@ Deno.test("recoverSegments: nor is a large recording replaced that ended while a
 
 Deno.test("recoverSegments: what is stored at any request of a completion is taken up at the next look", async () => {
   await using scene = await LeftScene.set();
-  let isDuring = true;
-  let request = 0;
-  for (; isDuring; request++) {
+  await atEachRequest(12, async (request) => {
     const made = await scene.make();
     await made.storeUpTo(10_000);
     const { store, proxy } = scene.instance();
-    isDuring = false;
-    proxy.before(() => proxy.heads.length === request + 1, async () => {
-      isDuring = true;
-      await made.storeUpTo(30_000);
-    });
-    await store.recoverSegments(ALL_STALE);
+    const storeMore = () => made.storeUpTo(30_000);
+    await request.before(proxy, storeMore, () => store.recoverSegments(ALL_STALE));
     const other = scene.instance().store;
     await other.recoverSegments(ALL_STALE);
-    await made.assertRecovered(isDuring ? 30_000 : 10_000, `request ${request}`);
-    assertEquals(await other.recoverSegments(ALL_STALE), NOTHING, `request ${request}`);
+    await made.assertRecovered(request.isReached ? 30_000 : 10_000, request.what);
+    assertEquals(await other.recoverSegments(ALL_STALE), NOTHING, request.what);
     await scene.archive.remove(made.id);
-  }
-  assert(request > 12);
+  });
 });
 
 Deno.test("recoverSegments: a second completion that is broken off at any request is done at the next look", async () => {
   await using scene = await LeftScene.set();
-  let isBroken = true;
-  for (let request = 0; isBroken; request++) {
+  await atEachRequest(12, async (request) => {
     const made = await scene.make();
     await made.storeUpTo(10_000);
     const { store, proxy } = scene.instance();
     await store.recoverSegments(ALL_STALE);
     await made.storeUpTo(30_000);
-    proxy.failAfter(request);
-    isBroken = await store.recoverSegments(ALL_STALE).then(() => false, () => true);
-    proxy.failAfter(Infinity);
+    const isBroken = await request.fail(
+      proxy,
+      () => store.recoverSegments(ALL_STALE).then(() => false, () => true),
+    );
+    assertEquals(isBroken, request.isReached, request.what);
     const { store: other } = scene.instance();
     await other.recoverSegments(ALL_STALE);
-    await made.assertRecovered(30_000, `request ${request}`);
-    assertEquals(await other.recoverSegments(ALL_STALE), NOTHING);
+    await made.assertRecovered(30_000, request.what);
+    assertEquals(await other.recoverSegments(ALL_STALE), NOTHING, request.what);
     await scene.archive.remove(made.id);
-  }
+  });
 });
 
 Deno.test("recoverSegments: what is removed at any request of a second completion does not come back", async () => {
   await using scene = await LeftScene.set();
-  let isDuring = true;
-  let request = 0;
-  for (; isDuring; request++) {
+  await atEachRequest(12, async (request) => {
     const made = await scene.make();
     await made.storeUpTo(10_000);
     const { store, proxy } = scene.instance();
     await store.recoverSegments(ALL_STALE);
     await made.storeUpTo(30_000);
-    isDuring = false;
-    const before = proxy.heads.length;
-    proxy.before(() => proxy.heads.length === before + request + 1, async () => {
-      isDuring = true;
-      assertEquals(await scene.archive.remove(made.id), "removed");
-    });
-    await store.recoverSegments(ALL_STALE);
-    if (isDuring) assertEquals(await scene.keys(), [], `request ${request}`);
-  }
-  assert(request > 12);
+    const remove = async () => assertEquals(await scene.archive.remove(made.id), "removed");
+    await request.before(proxy, remove, () => store.recoverSegments(ALL_STALE));
+    if (request.isReached) assertEquals(await scene.keys(), [], request.what);
+  });
 });
 
 for (const audioBytes of [10_000, 17 * MIB]) {

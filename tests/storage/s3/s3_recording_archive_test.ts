@@ -40,7 +40,7 @@ const METADATA: RecordingMetadata = {
 };
 
 function clientOf(url: string): S3Client {
-  const patience = { attempts: 2, firstPauseMs: 1, timeoutMs: 5_000 };
+  const patience = { attempts: 2, firstPauseMs: 1, timeoutMs: 60_000 };
   return new S3Client({ endpoint: url, bucket: BUCKET }, CREDENTIALS, patience);
 }
 
@@ -191,7 +191,7 @@ class FailingClient {
   constructor(proxy: FaultProxy, requests: number) {
     proxy.become({ kind: "none" });
     proxy.failAfter(requests);
-    const patience = { attempts: 1, timeoutMs: 5_000 };
+    const patience = { attempts: 1, timeoutMs: 60_000 };
     this.client = new S3Client({ endpoint: proxy.url, bucket: BUCKET }, CREDENTIALS, patience);
   }
 }

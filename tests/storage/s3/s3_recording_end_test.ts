@@ -9,6 +9,7 @@ import {
   assertLessOrEqual,
   assertRejects,
 } from "@std/assert";
+import { setTimeout as delay } from "node:timers/promises";
 import { createWavHeader } from "../../../lib/audio/mod.ts";
 import { placeOf, type RecordingFiles } from "../../../lib/storage/mod.ts";
 import {
@@ -23,6 +24,7 @@ import { removeSegments } from "../../../lib/storage/s3/s3_recording_files.ts";
 import { until, within } from "../../helpers/deadline.ts";
 import { Program, ROOT } from "../../helpers/program.ts";
 import { assertWav, concat, noise } from "../../helpers/wav_check.ts";
+import { atEachRequest } from "./each_request.ts";
 import { FaultProxy } from "./fault_proxy.ts";
 import { requestFor } from "./left_scene.ts";
 import { BUCKET, CREDENTIALS, ObjectServer } from "./object_server.ts";
@@ -31,14 +33,14 @@ import { DAY, endingOf, FIRST_LINE, FORMAT, SESSION } from "./some_recording.ts"
 const NONE = { recovered: [], impossible: [] };
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-function clientOf({ url }: { readonly url: string }, timeoutMs = 5_000, attempts = 1): S3Client {
+function clientOf({ url }: { readonly url: string }, timeoutMs = 60_000, attempts = 1): S3Client {
   const patience = { attempts, firstPauseMs: 1, timeoutMs };
   return new S3Client({ endpoint: url, bucket: BUCKET }, CREDENTIALS, patience);
 }
 
 /** Who looks while others write: then, the server may have to be asked again. */
 function watcherOf(server: ObjectServer): S3Client {
-  return clientOf(server, 5_000, 5);
+  return clientOf(server, undefined, 5);
 }
 
 function storeOf(
@@ -82,7 +84,8 @@ async function assertExact(
 Deno.test("S3RecordingStore: a short call whose instance is killed between its audio and its metadata", async () => {
   await using server = await ObjectServer.start();
   await using proxy = FaultProxy.to(server.port);
-  proxy.become({ kind: "slow", pauseMs: 50 });
+  const isStored = requestFor("HEAD", ".wav");
+  proxy.before(isStored, () => Promise.resolve(proxy.become({ kind: "hangs" })));
   await using program = new Program({
     args: [
       ...["run", "--quiet", "--no-prompt", "--config", `${ROOT}/deno.json`],
@@ -93,9 +96,7 @@ Deno.test("S3RecordingStore: a short call whose instance is killed between its a
     cwd: ROOT,
   });
   const [, id = ""] = await program.waitFor(/begun (\S+)/, 60_000);
-  await until(() => proxy.heads.some((head) => /^HEAD \S+\.wav /.test(head)), "audio is stored");
-  proxy.become({ kind: "hangs" });
-  await until(() => proxy.faults > 0, "it waits");
+  await until(() => proxy.faults > 0, "audio is stored, and it waits", 60_000);
   program.kill("SIGKILL");
   await program.ended();
 
@@ -118,32 +119,30 @@ Deno.test("S3RecordingStore: after any request of its end that was the last, a s
   const archive = new S3RecordingArchive(client, "calls");
   const audio = noise(20_000);
   let withAudio = 0;
-  for (let requests = 0;; requests++) {
-    proxy.failAfter(Infinity);
+  await atEachRequest(8, async (request) => {
     const files = await storeOf(clientOf(proxy)).create(DAY, SESSION);
     await write(files, audio);
     // It does not wait for the rest of a segment.
     const first = ".part/messages-0000000000000";
     await until(async () => (await stored(client, files.id)).includes(first), "what the call is");
-    proxy.failAfter(requests);
-    const isDone = await files.finish(endingOf(audio)).then(() => true, () => false);
-    await files.close();
+    const isDone = await request.fail(proxy, async () => {
+      const isFinished = await files.finish(endingOf(audio)).then(() => true, () => false);
+      await files.close();
+      return isFinished;
+    });
     const isEnded = (await stored(client, files.id)).includes(".json");
     const { recovered } = await storeOf(client).recoverSegments({ staleMs: -60_000 });
-    assertEquals(recovered, isEnded ? [] : [files.id], `after ${requests} requests`);
-    if (isDone) {
-      await assertExact(client, files.id, audio);
-      assertGreater(withAudio, 4);
-      break;
-    }
-    if (isEnded) continue;
+    assertEquals(recovered, isEnded ? [] : [files.id], request.what);
+    if (isDone) await assertExact(client, files.id, audio);
+    if (isEnded) return;
     const metadata = await archive.metadata(files.id);
     assertEquals(metadata?.conversationId, SESSION);
-    if (metadata?.recordedSamples === 0) continue;
+    if (metadata?.recordedSamples === 0) return;
     withAudio++;
     const wav = await client.get(`${baseOf(files.id)}.wav`, 1_000_000);
     assertWav(wav && new Uint8Array(wav), { format: "PCMU", channels: 2, data: audio });
-  }
+  });
+  assertGreater(withAudio, 4);
 });
 
 Deno.test("S3RecordingStore: no audio is stored before what the call is", async () => {
@@ -184,7 +183,7 @@ function mostComposed(heads: readonly string[], path: RegExp): number {
 Deno.test("S3RecordingStore: of recordings that end at once, few are put together at a time", async () => {
   await using server = await ObjectServer.start();
   await using proxy = FaultProxy.to(server.port);
-  const store = storeOf(clientOf(proxy, 60_000));
+  const store = storeOf(clientOf(proxy));
   const all = await Promise.all(Array.from({ length: 20 }, async (_, index) => {
     const audio = noise(1_500_000, index);
     const files = await store.create(DAY, SESSION);
@@ -214,7 +213,7 @@ Deno.test("S3RecordingStore: a recording is finished before its segments go, and
   const refused = { kind: "answers", status: 403, code: "AccessDenied" } as const;
   for (const fault of [refused, { kind: "hangs" } as const]) {
     const audio = noise(30_000);
-    const store = storeOf(clientOf(proxy, 2_000));
+    const store = storeOf(clientOf(proxy, 5_000));
     const files = await store.create(DAY, SESSION);
     await write(files, audio);
     await files.finish(endingOf(audio));
@@ -285,18 +284,26 @@ Deno.test("S3RecordingStore: segments go several at a time, and what could not b
   assertEquals(await Array.fromAsync(client.list("calls/")), []);
 });
 
+/** Waits until it is told that a request waits, and for how long: it is given up now and then. */
+async function untilWaiting(store: S3RecordingStore): Promise<void> {
+  await until(async () => {
+    const { busySeconds } = store.status;
+    await delay(20);
+    return busySeconds > 0 && store.status.busySeconds > busySeconds;
+  }, "it waits ever longer");
+}
+
 Deno.test("S3RecordingStore: the status tells how long storage has not answered", async () => {
   await using server = await ObjectServer.start();
   await using proxy = FaultProxy.to(server.port);
-  const store = storeOf(clientOf(proxy, 2_000, 2), { segmentMs: 5 });
+  const store = storeOf(clientOf(proxy, 5_000, 2), { segmentMs: 5 });
   assertEquals(store.status, { busySeconds: 0 });
   const files = await store.create(DAY, SESSION);
   assertEquals(store.status, { busySeconds: 0 });
   proxy.become({ kind: "hangs" });
   const audio = noise(5_000);
   await write(files, audio);
-  const busySeconds = await until(() => store.status.busySeconds || undefined, "it waits");
-  await until(() => store.status.busySeconds > busySeconds + 0.1, "it waits longer");
+  await untilWaiting(store);
   proxy.become({ kind: "none" });
   await until(
     async () => (await stored(watcherOf(server), files.id)).some((key) => key.includes("audio")),
@@ -311,10 +318,10 @@ Deno.test("S3RecordingStore: the status tells how long storage has not answered"
 Deno.test("S3RecordingStore: a sign of life that is not answered is in the status, one that is refused is not", async () => {
   await using server = await ObjectServer.start();
   await using proxy = FaultProxy.to(server.port);
-  const store = storeOf(clientOf(proxy, 2_000), { signOfLifeMs: 20 });
+  const store = storeOf(clientOf(proxy, 5_000), { signOfLifeMs: 20 });
   const files = await store.create(DAY, SESSION);
   proxy.become({ kind: "hangs" });
-  await until(() => store.status.busySeconds > 0.1, "it waits");
+  await untilWaiting(store);
   // One at a time, however long it takes.
   const begun = proxy.heads.length;
   proxy.become({ kind: "answers", status: 403, code: "AccessDenied" });

@@ -32,7 +32,7 @@ const MIB = 1024 * 1024;
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 function clientOf({ url }: { readonly url: string }): S3Client {
-  const patience = { attempts: 2, firstPauseMs: 1, timeoutMs: 5_000 };
+  const patience = { attempts: 2, firstPauseMs: 1, timeoutMs: 60_000 };
   return new S3Client({ endpoint: url, bucket: BUCKET }, CREDENTIALS, patience);
 }
 
@@ -165,7 +165,7 @@ Deno.test("S3RecordingStore: while storage fails, writing goes on until memory i
   const files = await make(store, (error) => reports.push(error));
   proxy.become({ kind: "answers", status: 503, code: "SlowDown" });
   const audio = noise(1_500_000);
-  await within(write(files, audio), "writing waits for nothing", 5_000);
+  await within(write(files, audio), "writing waits for nothing");
   await until(() => reports.length > 0, "it is reported");
   // No room: it fails, and can be tried again.
   const more = noise(1_000_000, 2);
@@ -207,7 +207,7 @@ Deno.test("S3RecordingStore: an end that fails at any request can be tried again
   const audio = noise(50_000);
   for (let requests = 0;; requests += 2) {
     proxy.failAfter(Infinity);
-    const patience = { attempts: 1, timeoutMs: 5_000 };
+    const patience = { attempts: 1, timeoutMs: 60_000 };
     const failing = new S3Client({ endpoint: proxy.url, bucket: BUCKET }, CREDENTIALS, patience);
     const files = await make(storeOf(failing, { segmentMs: 60_000 }));
     await write(files, audio);

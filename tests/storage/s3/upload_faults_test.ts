@@ -14,7 +14,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { endOldUploads } from "../../../lib/storage/s3/old_uploads.ts";
 import { UploadStateFile } from "../../../lib/storage/s3/upload_marker.ts";
-import { until } from "../../helpers/deadline.ts";
+import { until, within } from "../../helpers/deadline.ts";
 import { LogRecords } from "../../helpers/log_records.ts";
 import { readIfExists } from "../../helpers/temp_dir.ts";
 import { noise } from "../../helpers/wav_check.ts";
@@ -120,7 +120,7 @@ Deno.test("UploadQueue: a queue that is stopped in the midst of a large file goe
   const queue = scene.queue();
   queue.start();
   await until(() => scene.proxy.passedBytes > 12 * MIB, "half of it is under way", 60_000);
-  await queue.stop(10_000);
+  await queue.stop(60_000);
   assertExists(await readIfExists(scene.path(1, ".s3.upload")));
   assertEquals(await readIfExists(scene.path(1, ".s3")), undefined);
   assertEquals(await scene.stored(1, ".json"), undefined);
@@ -145,9 +145,8 @@ Deno.test("UploadQueue: stopping has a deadline", async () => {
   const queue = scene.queue();
   queue.start();
   await until(() => scene.proxy.faults > 0, "a request hangs");
-  const startedMs = performance.now();
-  await queue.stop(100);
-  assertLess(performance.now() - startedMs, 4_000);
+  // A request is waited for longer than that.
+  await within(queue.stop(100), "stop");
   assertEquals(await readIfExists(scene.path(1, ".s3")), undefined);
 });
 

@@ -34,7 +34,7 @@ export function clientOf(url: string, bucket = BUCKET, credentials = CREDENTIALS
   return new S3Client({ endpoint: url, bucket }, credentials, {
     attempts: 2,
     firstPauseMs: 1,
-    timeoutMs: 5_000,
+    timeoutMs: 60_000,
   });
 }
 

@@ -61,7 +61,7 @@ Deno.test("XML: whatever is read ends soon, with an element or an XmlError", () 
       } catch (error) {
         assertInstanceOf(error, XmlError);
       }
-      assertLess(performance.now() - startedMs, 5_000);
+      assertLess(performance.now() - startedMs, 20_000);
     }),
     { numRuns: 2_000 },
   );

@@ -133,6 +133,21 @@ Deno.test("recoverSegments: what is removed at any request of a second completio
   });
 });
 
+Deno.test("recoverSegments: what is removed while it is completed for the first time does not come back", async () => {
+  await using scene = await LeftScene.set();
+  const made = await scene.make();
+  await made.storeUpTo(10_000);
+  const { store, proxy } = scene.instance();
+  const isStored = requestFor("PUT", ".jsonl");
+  const isOfClaim = requestFor("PUT", "claim");
+  // All that is missing is what says that it is complete.
+  proxy.before((head) => isOfClaim(head) && proxy.heads.some(isStored), async () => {
+    for (const key of await scene.keys()) await scene.client.delete(key);
+  });
+  assertEquals(await store.recoverSegments(ALL_STALE), NOTHING);
+  assertEquals(await scene.keys(), []);
+});
+
 for (const audioBytes of [10_000, 17 * MIB]) {
   Deno.test(`recoverSegments: of a server that stores on no condition: ${audioBytes} bytes`, async () => {
     await using scene = await LeftScene.set("old");

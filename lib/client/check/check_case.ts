@@ -39,7 +39,7 @@ export interface CheckCase {
 export class CaseEnd extends Error {
   override readonly name = "CaseEnd";
 
-  constructor(readonly verdict: Exclude<CheckVerdict, "pass">, readonly seen: string) {
+  constructor(readonly verdict: Exclude<CheckVerdict, "pass" | "defect">, readonly seen: string) {
     super(seen);
   }
 }

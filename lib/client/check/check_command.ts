@@ -48,9 +48,10 @@ ${SERVER_OPTIONS_HELP}
 
 It places some 200 short calls without a caller, and some connections that have to be refused;
 a server that counts these may refuse more for a minute.
-Ends with 0 if nothing failed, 1 if something did or nothing could be checked, 2 if the options
-are wrong. Ctrl-C ends it with 1 and a report of what was checked, once the cases that run are
-over; a second one, a second later, ends it at once.`;
+Ends with 0 if nothing failed, 1 if something did or could not be checked because of a defect of
+the checker, or if nothing could be checked, 2 if the options are wrong. Ctrl-C ends it with 1 and
+a report of what was checked, once the cases that run are over; a second one, a second later, ends
+it at once.`;
 
 interface CommandOptions extends CheckOptions {
   readonly json: boolean;

@@ -11,8 +11,9 @@
  * - `fail`: it does not
  * - `advice`: it does what the protocol leaves open, and another way would be better
  * - `skip`: the case could not be tried; the reason is in `seen`
+ * - `defect`: the checker itself fell over; nothing is known of the server
  */
-export type CheckVerdict = "pass" | "fail" | "advice" | "skip";
+export type CheckVerdict = "pass" | "fail" | "advice" | "skip" | "defect";
 
 /** One line of what went over the wire. The API key and the signature are not in it. */
 export interface TranscriptLine {
@@ -55,13 +56,16 @@ export interface CheckReport {
 
 /** How many cases ended how. */
 export function countVerdicts(results: readonly CheckResult[]): Record<CheckVerdict, number> {
-  const counts = { pass: 0, fail: 0, advice: 0, skip: 0 };
+  const counts = { pass: 0, fail: 0, advice: 0, skip: 0, defect: 0 };
   for (const { verdict } of results) counts[verdict]++;
   return counts;
 }
 
-/** Whether the run checked something, and found nothing wrong: then the command ends with 0. */
+/**
+ * Whether the run checked something, and found nothing wrong, neither with the server nor with the
+ * checker: then the command ends with 0.
+ */
 export function isConforming({ problem, results }: CheckReport): boolean {
-  const { pass, fail, advice } = countVerdicts(results);
-  return problem === undefined && fail === 0 && pass + advice > 0;
+  const { pass, fail, advice, defect } = countVerdicts(results);
+  return problem === undefined && fail + defect === 0 && pass + advice > 0;
 }

@@ -4,11 +4,9 @@
  *
  * Imports its neighbours and the protocol.
  */
-import { requiredComponents, signParameters } from "../../protocol/mod.ts";
+import { requiredComponents } from "../../protocol/mod.ts";
 import { SIGNATURE_LIFETIME_SECONDS } from "../connection_request.ts";
-
-/** A value of a signature's parameter. */
-export type SignatureParameter = string | number;
+import { type SignatureParameter, signComponents } from "./check_signature.ts";
 
 /** Whom the checker asks, and as whom. */
 export interface CheckTarget {
@@ -35,7 +33,7 @@ export interface RequestChanges {
   readonly headers?: (headers: Headers) => Headers;
   /** The address that is signed; that which is asked, unless given. */
   readonly signedUrl?: URL;
-  /** What is covered. */
+  /** What is covered, in this order; what the request does not have is signed as empty. */
   readonly components?: readonly string[];
   /** Parameters of the signature. */
   readonly parameters?: (
@@ -85,14 +83,17 @@ export async function checkRequest(
   }
   const usual = usualParameters(apiKey, nowSeconds);
   const lookup = new globalThis.Headers(headers);
-  const signed = {
-    requestTarget: signedUrl.pathname + signedUrl.search,
-    authority: signedUrl.host,
-    header: (name: string) => lookup.get(name),
+  const valueOf = (name: string) => {
+    if (name === "@request-target") return signedUrl.pathname + signedUrl.search;
+    if (name === "@authority") return signedUrl.host;
+    return name.startsWith("@") ? "" : lookup.get(name) ?? "";
   };
   // Whatever is asked for is signed properly, so that a refusal has one reason only.
-  const chosen = new Map(Object.entries(parameters?.(usual) ?? usual));
-  const signature = await signParameters(signed, clientSecret, components, chosen);
+  const signature = await signComponents(
+    components.map((name) => [name, valueOf(name)]),
+    parameters?.(usual) ?? usual,
+    clientSecret,
+  );
   return {
     url,
     organizationId,

@@ -195,6 +195,7 @@ export class CheckRun {
       return await session.waitFor(["opened", "pong", "disconnect"], DISCONNECT_MS);
     } catch (error) {
       const mayHangUp = manner === "may-hang-up";
+      // An end because of what cannot be read is a fault of the session, whatever the case says.
       if (mayHangUp && session.end?.how === "lost" && session.end.code !== 1006) return undefined;
       throw error;
     }

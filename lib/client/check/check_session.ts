@@ -18,6 +18,8 @@ import { ServerRules, type ServerText } from "./server_rules.ts";
 export const OPENED_MS = 5_000;
 export const PONG_MS = 5_000;
 export const CLOSED_MS = 10_000;
+/** How long a case waits for audio to flow. A server may keep its pause for longer. */
+const RESUME_MS = 3_000;
 /** How soon a server should say that something is wrong. */
 export const DISCONNECT_MS = 5_000;
 
@@ -32,6 +34,10 @@ export class CheckSession {
   readonly #stream = new CheckStream();
   #sentSeq = 0;
   #receivedSeq = 0;
+  /** We sent `close`. */
+  #hasClosed = false;
+  /** The server said `disconnect` or `closed`. */
+  #isEnding = false;
 
   /** Begins to connect; wait for {@link CheckSession.connected} next. */
   constructor(options: CheckWireOptions) {
@@ -42,6 +48,7 @@ export class CheckSession {
     this.#wire = new CheckWire(options, {
       onText: (text) => this.#onText(text),
       onBinary: (bytes) => this.rules.audio(bytes.length),
+      onUnreadable: (what) => this.rules.unreadable(what),
     });
     this.#inbox = new CheckInbox(this.#wire, options.clock);
   }
@@ -54,6 +61,11 @@ export class CheckSession {
   /** How the connection ended, if it did. */
   get end(): ConnectionEnd | undefined {
     return this.#wire.end;
+  }
+
+  /** That the server sent far too much, for which the checker dropped the connection. */
+  get flood(): string | undefined {
+    return this.#wire.flood;
   }
 
   /** What the server selected, once it opened the session. */
@@ -164,12 +176,19 @@ export class CheckSession {
     return this.#stream.requireMedia();
   }
 
-  /** Waits until audio may be sent: a server may begin a session paused. */
-  async untilAudioFlows(): Promise<Media> {
-    const media = this.requireMedia();
-    await this.#wire.until(() => !this.isPausedByServer, 3_000);
-    if (this.isPausedByServer) skip("The server keeps the session paused");
-    return media;
+  /**
+   * Waits until audio may be sent: a server may begin a session paused, and pause it at any time.
+   * Comes before audio wherever something was waited for. If the session ends meanwhile, what is
+   * awaited next tells so.
+   */
+  async untilAudioFlows(): Promise<void> {
+    this.requireMedia();
+    const clock = this.#options.clock;
+    const isWaiting = () =>
+      this.isPausedByServer && !this.#isEnding && this.end === undefined &&
+      this.flood === undefined;
+    await this.#wire.until(() => !isWaiting(), clock.bounded(clock.scale(RESUME_MS)));
+    if (isWaiting()) skip("The server keeps the session paused");
   }
 
   /**
@@ -230,17 +249,26 @@ export class CheckSession {
   }
 
   /**
+   * Waits until the server says that it ends the session because of a fault of ours.
+   *
+   * @returns What it said.
+   */
+  async complaint(reason = "error"): Promise<string> {
+    const message = await this.waitFor(["disconnect"], DISCONNECT_MS);
+    const seen = describeDisconnect(message);
+    if (message.parameters.reason !== reason) fail(`${seen}; expected the reason "${reason}"`);
+    return seen;
+  }
+
+  /**
    * Waits until the server ends the session because of a fault of ours, and closes it.
    *
    * @returns What it said.
    */
   async disconnected(reason = "error"): Promise<string> {
-    const message = await this.waitFor(["disconnect"], DISCONNECT_MS);
-    if (message.parameters.reason !== reason) {
-      fail(`${describeDisconnect(message)}; expected the reason "${reason}"`);
-    }
+    const seen = await this.complaint(reason);
     await this.close("disconnect");
-    return `${describeDisconnect(message)}, then "closed"`;
+    return `${seen}, then "closed"`;
   }
 
   /** Looks for a message that came, or comes within a time; the others stay. */
@@ -270,6 +298,7 @@ export class CheckSession {
     parameters: Readonly<Record<string, unknown>>,
   ): void {
     this.#sentSeq = seq;
+    if (type === "close") this.#hasClosed = true;
     this.rules.sent(type, seq, parameters);
     this.#wire.sendText(text);
   }
@@ -278,10 +307,16 @@ export class CheckSession {
     const message = this.rules.text(text, performance.now());
     if (message === undefined) return;
     this.#receivedSeq = Math.max(this.#receivedSeq, message.seq);
-    if (message.type === "opened") this.#onOpened(message.parameters);
-    else if (message.type === "pause") this.#onPause();
-    else if (message.type === "resume") this.#onResume();
+    // After our `close`, nothing is to be said any more: these were on their way.
+    if (!this.#hasClosed) this.#answer(message);
+    if (message.type === "disconnect" || message.type === "closed") this.#isEnding = true;
     this.#inbox.add(message);
+  }
+
+  #answer({ type, parameters }: ServerText): void {
+    if (type === "opened") this.#onOpened(parameters);
+    else if (type === "pause") this.#onPause();
+    else if (type === "resume") this.#onResume();
   }
 
   #onOpened({ media, startPaused }: Readonly<Record<string, unknown>>): void {

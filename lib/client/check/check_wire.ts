@@ -16,6 +16,8 @@ const MAX_RECEIVED_BYTES = 8 * 1024 * 1024;
 export const CONNECT_TIMEOUT_MS = 10_000;
 /** From our goodbye to the end of the connection, which is then dropped. */
 const GOODBYE_MS = 500;
+/** The WebSocket's code for a message beyond what is taken. */
+const TOO_LARGE = 1009;
 
 /** What {@link CheckWire} needs. */
 export interface CheckWireOptions {
@@ -30,6 +32,8 @@ export interface CheckWireOptions {
 export interface CheckWireHandlers {
   onText(text: string): void;
   onBinary(bytes: Uint8Array): void;
+  /** What came cannot be read, which ended the connection. */
+  onUnreadable(what: string): void;
 }
 
 /** One connection. */
@@ -144,6 +148,8 @@ export class CheckWire {
   #onEnd(end: ConnectionEnd): void {
     this.#end = end;
     this.#note(end.how === "closed" ? "note" : "received", describeEnd(end));
+    const unreadable = unreadableOf(end);
+    if (unreadable !== undefined) this.#handlers.onUnreadable(unreadable);
     this.#ended.resolve();
     this.#wake();
   }
@@ -166,8 +172,17 @@ export class CheckWire {
   }
 }
 
+/** What the server sent that ended the connection, because it cannot be read. */
+function unreadableOf(end: ConnectionEnd): string | undefined {
+  if (end.how !== "lost" || end.why === undefined) return undefined;
+  const what = end.code === TOO_LARGE ? "too much in one message" : "what is no WebSocket";
+  return `${what}: ${end.why}`;
+}
+
 /** The end of a connection in words. */
 export function describeEnd(end: ConnectionEnd): string {
+  const unreadable = unreadableOf(end);
+  if (unreadable !== undefined) return `The server sent ${unreadable}`;
   switch (end.how) {
     case "refused":
       return `HTTP ${end.status}`;

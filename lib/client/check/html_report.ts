@@ -17,13 +17,15 @@ const WORDS: Readonly<Record<CheckVerdict, string>> = {
   fail: "failed",
   advice: "advice",
   skip: "skipped",
+  defect: "defect of the checker",
 };
 
 const STYLE = `
 :root { color-scheme: light dark; --line: #d8dce2; --soft: #f5f6f8; --quiet: #5b6470;
-  --pass: #1a7f4b; --fail: #c62f2f; --advice: #946200; --skip: #5b6470; }
+  --pass: #1a7f4b; --fail: #c62f2f; --advice: #946200; --skip: #5b6470; --defect: #8a3ea8; }
 @media (prefers-color-scheme: dark) { :root { --line: #363c45; --soft: #20252c;
-  --quiet: #a2abb8; --pass: #5fd08f; --fail: #ff8a80; --advice: #ecc15c; --skip: #a2abb8; } }
+  --quiet: #a2abb8; --pass: #5fd08f; --fail: #ff8a80; --advice: #ecc15c; --skip: #a2abb8;
+  --defect: #d9a0ee; } }
 * { box-sizing: border-box; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 4rem;
   overflow-wrap: anywhere; }
@@ -39,6 +41,7 @@ td:first-child { width: 5.5rem; font-weight: 600; }
 code, pre { font: .85rem/1.45 ui-monospace, monospace; }
 .pass { color: var(--pass); } .fail { color: var(--fail); }
 .advice { color: var(--advice); } .skip { color: var(--skip); }
+.defect { color: var(--defect); }
 details { margin-top: .4rem; } summary { cursor: pointer; }
 ol { list-style: none; margin: .4rem 0 0; padding: .5rem; background: var(--soft); border-radius: .5rem;
   font: .8rem/1.45 ui-monospace, monospace; }
@@ -55,7 +58,8 @@ const ARROWS = { sent: "→", received: "←", note: "·" } as const;
 export function htmlReport(report: CheckReport): string {
   const { url, startedAt, tookMs, problem, results } = report;
   const counts = countVerdicts(results);
-  const verdicts = ["fail", "advice", "pass", "skip"] as const;
+  const verdicts = (["fail", "advice", "pass", "skip", "defect"] as const)
+    .filter((verdict) => verdict !== "defect" || counts.defect > 0);
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -88,7 +92,7 @@ ${
 }
 
 function row({ name, title, sections, verdict, seen, transcript }: CheckResult): string {
-  const isShown = verdict === "fail" || verdict === "advice";
+  const isShown = verdict !== "pass" && verdict !== "skip";
   return `<tr id="${escapeHtml(name)}"><td class="${verdict}">${WORDS[verdict]}</td><td>` +
     `${escapeHtml(title)}<p class="quiet"><code>${escapeHtml(name)}</code>, section ` +
     `${sections.join(", ")}</p>${escapeHtml(seen)}${isShown ? details(transcript) : ""}</td></tr>`;

@@ -1,11 +1,12 @@
 /**
- * A connection request whose whole answer is of interest: the WebSocket's client keeps the status
+ * A connection request whose whole answer is of interest: {@link ClientSocket} keeps the status
  * only.
  *
- * Imports types of its neighbours only.
+ * By the same package as all other connections, so that this one needs no permission and trusts no
+ * certificate that those don't. Imports types of its neighbours only.
  */
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
+// @ts-types="ws/types"
+import { WebSocket as WsSocket } from "ws";
 import type { CheckRequest } from "./check_request.ts";
 
 /** What a server answered to a connection request. */
@@ -27,20 +28,12 @@ export async function knock(
   timeoutMs: number,
 ): Promise<KnockAnswer | undefined> {
   const { promise, resolve } = Promise.withResolvers<KnockAnswer | undefined>();
-  const address = new URL(url);
-  const isSecure = url.protocol === "wss:";
-  address.protocol = isSecure ? "https:" : "http:";
-  const request = (isSecure ? httpsRequest : httpRequest)(address, {
-    headers: {
-      ...headers,
-      "Connection": "Upgrade",
-      "Upgrade": "websocket",
-      "Sec-WebSocket-Version": "13",
-      "Sec-WebSocket-Key": crypto.getRandomValues(new Uint8Array(16)).toBase64(),
-    },
-  });
+  const socket = new WsSocket(url, { headers, perMessageDeflate: false, followRedirects: false });
   const timer = setTimeout(() => resolve(undefined), timeoutMs);
-  request.on("response", (response) => {
+  let giveUp = () => socket.terminate();
+  socket.on("unexpected-response", (request, response) => {
+    // The package leaves the rest of this connection to whoever takes the answer.
+    giveUp = () => void request.destroy();
     let body = "";
     const answer = () => resolve({ status: response.statusCode ?? 0, body });
     response.setEncoding("utf-8");
@@ -51,14 +44,10 @@ export async function knock(
     response.on("end", answer);
     response.on("error", answer);
   });
-  request.on("upgrade", (_response, socket) => {
-    socket.destroy();
-    resolve({ status: 101, body: "" });
-  });
-  request.on("error", () => resolve(undefined));
-  request.end();
+  socket.on("open", () => resolve({ status: 101, body: "" }));
+  socket.on("error", () => resolve(undefined));
   const answer = await promise;
   clearTimeout(timer);
-  request.destroy();
+  giveUp();
   return answer;
 }

@@ -4,12 +4,13 @@
  * A server that stalls, floods or goes away ends cases, never the run. Imports its neighbours.
  */
 import { ALL_CASES } from "./all_cases.ts";
-import { CaseEnd, type CheckCase } from "./check_case.ts";
+import type { CheckCase } from "./check_case.ts";
 import { CheckClock } from "./check_clock.ts";
-import type { CheckReport, CheckResult, CheckVerdict } from "./check_report.ts";
+import type { CheckReport, CheckResult } from "./check_report.ts";
 import type { CheckTarget } from "./check_request.ts";
 import { CheckRun } from "./check_run.ts";
 import { firstCall, type Nature } from "./first_call.ts";
+import { runCase, skipCase } from "./run_case.ts";
 import { Transcript } from "./transcript.ts";
 
 /** Options of {@link runChecks}. */
@@ -90,7 +91,7 @@ export async function runChecks(options: CheckOptions): Promise<CheckReport> {
     const reason = signal?.aborted ? "The run was ended" : skipReason(one, target, first);
     const result = reason === undefined
       ? await runCase(one, new CheckRun(begin()))
-      : outcome(one, "skip", reason);
+      : skipCase(one, reason);
     results.set(one, result);
     onResult?.(result, results.size, cases.length);
   };
@@ -120,48 +121,4 @@ function skipReason({ needs }: CheckCase, target: CheckTarget, nature: Nature): 
     return "The server selects no audio from what is offered";
   }
   return undefined;
-}
-
-async function runCase(one: CheckCase, run: CheckRun): Promise<CheckResult> {
-  const ended = await judge(one, run);
-  await run.end();
-  const seen = [ended.seen];
-  let verdict = ended.verdict;
-  if (run.faults.length > 0) {
-    // Whatever the case was about: a client would have ended the session.
-    seen.unshift(...run.faults.map((fault) => `The server sent ${fault}`));
-    verdict = "fail";
-  } else if (run.advice.length > 0 && verdict === "pass") {
-    seen.unshift(...run.advice.map((advice) => `The server sent ${advice}`));
-    verdict = "advice";
-  }
-  const { elapsedMs, lines } = run.transcript;
-  return outcome(one, verdict, run.transcript.redact(seen.join("; ")), elapsedMs, lines);
-}
-
-async function judge(
-  one: CheckCase,
-  run: CheckRun,
-): Promise<{ verdict: CheckVerdict; seen: string }> {
-  try {
-    return { verdict: "pass", seen: await one.run(run) };
-  } catch (error) {
-    if (!(error instanceof CaseEnd)) {
-      // The server is not to blame, and the other cases are not to suffer.
-      return { verdict: "skip", seen: `A defect of the checker: ${error}` };
-    }
-    const { verdict, seen } = error;
-    const isLenient = verdict === "fail" && one.strength === "should";
-    return { verdict: isLenient ? "advice" : verdict, seen };
-  }
-}
-
-function outcome(
-  { name, title, sections }: CheckCase,
-  verdict: CheckVerdict,
-  seen: string,
-  tookMs = 0,
-  transcript: CheckResult["transcript"] = [],
-): CheckResult {
-  return { name, title, sections, verdict, seen, tookMs, transcript };
 }

@@ -111,6 +111,11 @@ export class ServerRules {
     return message;
   }
 
+  /** Tells of what could not be read at all. */
+  unreadable(what: string): void {
+    this.#fault(what);
+  }
+
   /** Looks at a binary frame. */
   audio(bytes: number): void {
     if (!this.#wasOpened) return this.#fault('audio before "opened"');

@@ -13,9 +13,16 @@ const WORDS: Readonly<Record<CheckVerdict, string>> = {
   fail: "FAIL  ",
   advice: "advice",
   skip: "skip  ",
+  defect: "DEFECT",
 };
 
-const COLORS: Readonly<Record<CheckVerdict, number>> = { pass: 32, fail: 31, advice: 33, skip: 36 };
+const COLORS: Readonly<Record<CheckVerdict, number>> = {
+  pass: 32,
+  fail: 31,
+  advice: 33,
+  skip: 36,
+  defect: 35,
+};
 
 /** Writes a report, with a line break at the end. */
 export function textReport(report: CheckReport, hasColor: boolean): string {
@@ -26,7 +33,7 @@ export function textReport(report: CheckReport, hasColor: boolean): string {
     for (const { name, title, verdict, seen } of members) {
       lines.push(`  ${paint(WORDS[verdict], COLORS[verdict])}  ${name}`);
       // What is demanded, where it is not met; the name says enough where it is.
-      if (verdict === "fail" || verdict === "advice") lines.push(`            ${title}`);
+      if (verdict !== "pass" && verdict !== "skip") lines.push(`            ${title}`);
       lines.push(`            ${escapeControls(seen)}`);
     }
   }
@@ -38,9 +45,10 @@ export function textReport(report: CheckReport, hasColor: boolean): string {
 export function summaryLine({ url, problem, results, tookMs }: CheckReport): string {
   const address = escapeControls(url);
   if (problem !== undefined) return `Cannot check ${address}: ${escapeControls(problem)}`;
-  const { pass, fail, advice, skip } = countVerdicts(results);
+  const { pass, fail, advice, skip, defect } = countVerdicts(results);
+  const defects = defect === 0 ? "" : `, ${defect} not checked because of a defect of the checker`;
   const seconds = (tookMs / 1000).toFixed(1);
-  return `${address}: ${pass} ok, ${fail} failed, ${advice} with advice, ${skip} skipped ` +
+  return `${address}: ${pass} ok, ${fail} failed, ${advice} with advice, ${skip} skipped${defects} ` +
     `(${seconds} s)`;
 }
 

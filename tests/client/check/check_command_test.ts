@@ -69,7 +69,7 @@ Deno.test("check command: --json is one document, with the transcript of each ca
   assertEquals(code, 0, stdout);
   const report = JSON.parse(stdout);
   assertEquals(report.url, server.url.href);
-  assertEquals(report.summary, { pass: 2, fail: 0, advice: 0, skip: 0 });
+  assertEquals(report.summary, { pass: 2, fail: 0, advice: 0, skip: 0, defect: 0 });
   const [{ name, verdict, sections, transcript }] = report.results;
   assertEquals([name, verdict, sections], ["close.while-opening", "pass", [13]]);
   const texts: string[] = transcript.map(({ text }: { text: string }) => text);

@@ -22,6 +22,7 @@ Deno.test("check: a run is good if something was checked, and nothing failed", (
   assertEquals(isGood(["pass", "skip", "advice"]), true);
   assertEquals(isGood(["advice"]), true);
   assertEquals(isGood(["pass", "fail"]), false);
+  assertEquals(isGood(["pass", "defect"]), false, "something was not checked");
   assertEquals(isGood(["skip", "skip"]), false, "nothing could be checked");
   assertEquals(isGood([]), false);
   assertEquals(isGood(["pass"], "nobody listens"), false);

@@ -31,6 +31,8 @@ export interface Signed {
   readonly created: number;
   /** Infinity if it is missing. */
   readonly expires: number;
+  /** Names of all parameters. */
+  readonly parameters: readonly string[];
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** What the last line of the base says. */
   readonly params: string;
@@ -72,8 +74,10 @@ export class GoodVerifier {
     if (secret === undefined) return false;
     if (secret.length === 0) return true;
     if (!headers.has("signature") && !headers.has("signature-input")) return this.acceptsUnsigned();
-    const signed = parse(headers);
+    const signed = this.parse(headers);
     return signed !== undefined &&
+      this.knowsParameters(signed) &&
+      this.coversOnce(signed) &&
       this.isOfKey(signed, key) &&
       this.hasNonce(signed) &&
       this.isOfAlgorithm(signed) &&
@@ -89,6 +93,19 @@ export class GoodVerifier {
 
   protected acceptsUnsigned(): boolean {
     return false;
+  }
+
+  /** Whether there may be several signatures, of which the first counts. */
+  protected takesSeveral(): boolean {
+    return false;
+  }
+
+  protected knowsParameters({ parameters }: Signed): boolean {
+    return parameters.every((name) => PARAMETERS.includes(name));
+  }
+
+  protected coversOnce({ components }: Signed): boolean {
+    return new Set(components).size === components.length;
   }
 
   protected isOfKey({ keyid }: Signed, key: string): boolean {
@@ -139,7 +156,7 @@ export class GoodVerifier {
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const lines: string[] = [];
     for (const name of components) {
-      const value = valueOf(name, target, headers);
+      const value = this.valueOf(name, target, headers);
       if (value === undefined) return undefined;
       lines.push(`"${name}": ${value}`);
     }
@@ -149,42 +166,42 @@ export class GoodVerifier {
     const base = new TextEncoder().encode(lines.join("\n"));
     return new Uint8Array(await crypto.subtle.sign("HMAC", key, base));
   }
-}
 
-function valueOf(
-  name: string,
-  target: string,
-  headers: ReadonlyMap<string, string>,
-): string | undefined {
-  if (name === "@request-target") return target;
-  if (name === "@authority") return headers.get("host")?.toLowerCase().replace(/:(80|443)$/, "");
-  return headers.get(name)?.trim();
-}
+  protected valueOf(
+    name: string,
+    target: string,
+    headers: ReadonlyMap<string, string>,
+  ): string | undefined {
+    if (name === "@request-target") return target;
+    if (name === "@authority") return headers.get("host")?.toLowerCase().replace(/:(80|443)$/, "");
+    return headers.get(name)?.trim();
+  }
 
-/** The only signature of a request; `undefined` if there is none, or another one, or it is no signature. */
-function parse(headers: ReadonlyMap<string, string>): Signed | undefined {
-  try {
-    const [input, ...otherInputs] = parseDictionary(headers.get("signature-input") ?? "");
-    const [signature, ...others] = parseDictionary(headers.get("signature") ?? "");
-    if (input === undefined || signature === undefined || input[0] !== signature[0]) return;
-    if (otherInputs.length > 0 || others.length > 0 || !isInnerList(input[1])) return;
-    const bytes = signature[1][0];
-    return bytes instanceof ArrayBuffer ? read(input[1], new Uint8Array(bytes)) : undefined;
-  } catch {
-    return undefined;
+  /** The only signature of a request; `undefined` if there is none, or another one, or it is no signature. */
+  protected parse(headers: ReadonlyMap<string, string>): Signed | undefined {
+    try {
+      const [input, ...otherInputs] = parseDictionary(headers.get("signature-input") ?? "");
+      const [signature, ...others] = parseDictionary(headers.get("signature") ?? "");
+      if (input === undefined || signature === undefined || input[0] !== signature[0]) return;
+      if ((otherInputs.length > 0 || others.length > 0) && !this.takesSeveral()) return;
+      if (!isInnerList(input[1])) return;
+      const bytes = signature[1][0];
+      return bytes instanceof ArrayBuffer ? read(input[1], new Uint8Array(bytes)) : undefined;
+    } catch {
+      return undefined;
+    }
   }
 }
 
 function read(list: InnerList, bytes: Uint8Array<ArrayBuffer>): Signed | undefined {
   const [items, parameters] = list;
   const components = items.map(([name]) => String(name));
-  if (new Set(components).size !== components.length) return undefined;
   if (items.some(([, ofComponent]) => ofComponent.size > 0)) return undefined;
-  if ([...parameters.keys()].some((name) => !PARAMETERS.includes(name))) return undefined;
   const created = parameters.get("created") ?? NaN;
   const expires = parameters.get("expires") ?? Infinity;
   if (typeof created !== "number" || typeof expires !== "number") return undefined;
   const [keyid, nonce, alg] = ["keyid", "nonce", "alg"].map((name) => parameters.get(name));
   const params = serializeInnerList(list);
-  return { components, keyid, nonce, alg, created, expires, bytes, params };
+  const names = [...parameters.keys()];
+  return { components, keyid, nonce, alg, created, expires, parameters: names, bytes, params };
 }

@@ -1,10 +1,13 @@
 /**
  * Servers that are none: the checker says what is wrong, and never hangs.
  */
-import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertLess, assertMatch } from "@std/assert";
 import type { CheckReport } from "../../../lib/client/check/check_report.ts";
 import { runChecks } from "../../../lib/client/check/run_checks.ts";
 import { within } from "../../helpers/deadline.ts";
+import { ByteServer, served } from "../byte_server.ts";
+import { API_KEY, BrokenServer, SECRET } from "./broken_server.ts";
+import { GoodSession, type Message } from "./good_session.ts";
 
 /** What bounds a case, and something for a busy machine. */
 const HANG_MS = 60_000;
@@ -158,6 +161,53 @@ Deno.test("check: a server that floods with audio is cut off as well", async () 
   assertEquals(result?.verdict, "fail");
   assertMatch(result?.seen ?? "", /audio before "opened".*bytes, in one session/);
   assertLess(result?.transcript.length ?? Infinity, 20);
+});
+
+/** A frame of a WebSocket, to be sent beside those that its library makes. */
+const UNREADABLE: readonly [name: string, frame: Uint8Array, seen: RegExp][] = [
+  ["no UTF-8", served(new Uint8Array([0xff, 0xfe])), /^The server sent what is no WebSocket: \S/],
+  ["a reserved bit", new Uint8Array([0xc1, 0]), /^The server sent what is no WebSocket: \S/],
+  ["3 MB", served("x".repeat(3_000_000)), /^The server sent too much in one message: \S/],
+];
+
+for (const [name, frame, said] of UNREADABLE) {
+  Deno.test(`check: a server that sends ${name} is told so, and not that it hung up`, async () => {
+    await using server = new ByteServer(async (line) => {
+      await line.upgrade();
+      // The first message, which is longer than what is read here whole.
+      await line.frame().catch(() => {});
+      await line.write(frame).catch(() => {});
+    });
+    const report = await check(Number(server.url.port), "open.answered,limits.deep-json");
+    assertEquals(report.results.length, 2);
+    for (const { verdict, seen, transcript } of report.results) {
+      assertEquals(verdict, "fail");
+      assertMatch(seen, said);
+      assertEquals(seen.match(/The server sent/g)?.length, 1, seen);
+      assertMatch(transcript.map(({ text }) => text).join("\n"), new RegExp(said.source, "m"));
+      assertFalse(seen.includes("The server ended the connection"), seen);
+    }
+  });
+}
+
+Deno.test("check: a server that floods after closed is told so, and not that it hung up", async () => {
+  await using server = await BrokenServer.start({
+    session: class extends GoodSession {
+      override onClose(message: Message): void {
+        super.onClose(message);
+        for (let count = 0; count < 6_000; count++) this.transmit('{"noise":1}');
+      }
+    },
+  });
+  const { results: [result] } = await runChecks({
+    url: server.url,
+    apiKey: API_KEY,
+    clientSecret: SECRET,
+    only: "close.hanging-up",
+  });
+  assertEquals(result?.verdict, "fail");
+  assertMatch(result?.seen ?? "", /sent 5001 frames, \d+ bytes, in one session$/);
+  assertFalse(result?.seen.includes("that is for the client to do"));
 });
 
 Deno.test("check: a server that answers every connection by 503 is reported at once", async () => {

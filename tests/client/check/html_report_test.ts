@@ -5,11 +5,11 @@ import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } 
 import { ALL_CASES } from "../../../lib/client/check/all_cases.ts";
 import type { CheckReport, CheckVerdict } from "../../../lib/client/check/check_report.ts";
 import { htmlReport } from "../../../lib/client/check/html_report.ts";
-import { textReport } from "../../../lib/client/check/text_report.ts";
+import { summaryLine, textReport } from "../../../lib/client/check/text_report.ts";
 
 const EVIL =
   `</li><script src="https://example.com/x.js"></script><img onerror=alert(1)>'"&\x1b[2J\u202e`;
-const VERDICTS: readonly CheckVerdict[] = ["pass", "fail", "advice", "skip"];
+const VERDICTS: readonly CheckVerdict[] = ["pass", "fail", "advice", "skip", "defect"];
 
 /** A report of every case, in which everything that may come from outside is hostile. */
 function evilReport(problem?: string): CheckReport {
@@ -68,7 +68,8 @@ Deno.test("check: the page has every case, and the transcript of those that are 
   const report = evilReport();
   const elements = elementsOf(htmlReport(report));
   assertEquals(elements.filter((name) => name === "tr").length, ALL_CASES.length);
-  const shown = report.results.filter(({ verdict }) => verdict === "fail" || verdict === "advice");
+  const isShown = ["fail", "advice", "defect"];
+  const shown = report.results.filter(({ verdict }) => isShown.includes(verdict));
   assertEquals(elements.filter((name) => name === "details").length, shown.length);
 });
 
@@ -86,5 +87,20 @@ Deno.test("check: the report for the terminal cannot be steered by a server", ()
     assertFalse(/\p{Cc}/u.test(rest));
     assertEquals(text.includes("\x1b"), hasColor);
     assertMatch(rest, /35 ok, 35 failed, 35 with advice, 35 skipped|\d+ ok, \d+ failed/);
+  }
+});
+
+Deno.test("check: a report tells of defects of the checker where there are any", () => {
+  const report = evilReport();
+  const some = report.results.filter(({ verdict }) => verdict === "defect").length;
+  assertMatch(summaryLine(report), new RegExp(`, ${some} not checked because of a defect of the`));
+  assertStringIncludes(htmlReport(report), `<b>${some}</b>defect of the checker`);
+  assertStringIncludes(textReport(report, false), "  DEFECT  ");
+  const sound = {
+    ...report,
+    results: report.results.filter(({ verdict }) => verdict !== "defect"),
+  };
+  for (const text of [summaryLine(sound), htmlReport(sound), textReport(sound, false)]) {
+    assertFalse(/defect of/i.test(text));
   }
 });

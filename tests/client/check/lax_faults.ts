@@ -17,6 +17,28 @@ export const LAX_FAULTS = {
       }
     },
   },
+  "large-text-answered-by-garbage": {
+    section: 1,
+    wrong: "answers a text that is too large by a text frame that is no UTF-8",
+    cases: ["limits.text-beyond"],
+    session: class extends GoodSession {
+      override onText(text: string): void {
+        if (text.length <= 65_535) return super.onText(text);
+        this.surroundings.socket.send(new Uint8Array([0xff, 0xfe]), { binary: false });
+      }
+    },
+  },
+  "garbage-after-closed": {
+    section: 1,
+    wrong: "sends a text frame that is no UTF-8 after its last message",
+    cases: ["close.hanging-up-is-the-clients"],
+    session: class extends GoodSession {
+      override onClose(message: Message): void {
+        super.onClose(message);
+        this.surroundings.socket.send(new Uint8Array([0xff, 0xfe]), { binary: false });
+      }
+    },
+  },
   "part-of-sample-accepted": {
     section: 7,
     wrong: "accepts audio with part of a sample",
@@ -86,6 +108,40 @@ export const LAX_FAULTS = {
       }
     },
   },
+  "fields-optional": {
+    section: 4,
+    wrong: "does without fields of the envelope",
+    cases: ["envelope.missing-version", "envelope.missing-serverseq", "envelope.missing-position"],
+    session: class extends GoodSession {
+      override problemOf(message: Json, text: string): string | undefined {
+        const filled = { version: "2", serverseq: 0, position: "PT0S", ...message };
+        return super.problemOf(filled, text);
+      }
+    },
+  },
+  "position-unchecked": {
+    section: 4,
+    wrong: "accepts any position",
+    cases: ["duration.bad-position"],
+    session: class extends GoodSession {
+      override problemOf(message: Json, text: string): string | undefined {
+        const position = message?.position === undefined ? undefined : "PT0S";
+        return super.problemOf({ ...message, position }, text);
+      }
+    },
+  },
+  "version-unchecked": {
+    section: 4,
+    wrong: "accepts any version",
+    cases: ["envelope.wrong-version"],
+    verdict: "advice",
+    session: class extends GoodSession {
+      override problemOf(message: Json, text: string): string | undefined {
+        const version = message?.version === undefined ? undefined : "2";
+        return super.problemOf({ ...message, version }, text);
+      }
+    },
+  },
   "serverseq-unchecked": {
     section: 4,
     wrong: "accepts a serverseq that it has not sent",
@@ -99,7 +155,13 @@ export const LAX_FAULTS = {
   "parameters-unchecked": {
     section: 4,
     wrong: "accepts bad parameters, or acts on what is left of them",
-    cases: ["open.media-of-a-wrong-type", "duration.absurd", "duration.negative"],
+    cases: [
+      "open.media-of-a-wrong-type",
+      "open.missing-participant",
+      "duration.absurd",
+      "duration.negative",
+      "pause.resumed-without-discarded",
+    ],
     session: class extends GoodSession {
       override hasBadParameters(): boolean {
         return false;
@@ -272,7 +334,12 @@ export const LAX_FAULTS = {
   "disconnect-completed": {
     section: 4,
     wrong: "answers bad input by disconnect with reason completed",
-    cases: ["envelope.seq-gap", "envelope.malformed-json"],
+    cases: [
+      "envelope.seq-gap",
+      "envelope.malformed-json",
+      "open.audio-before-opened",
+      "limits.huge-seq",
+    ],
     session: class extends GoodSession {
       override fail(info: string): void {
         this.disconnect("completed", info);

@@ -95,6 +95,68 @@ export const REQUEST_FAULTS = {
       }
     },
   },
+  "nonce-short": {
+    section: 3,
+    wrong: "lets in a signature with a nonce of any length",
+    cases: ["auth.short-nonce"],
+    verifier: class extends GoodVerifier {
+      override hasNonce({ nonce }: Signed): boolean {
+        return typeof nonce === "string";
+      }
+    },
+  },
+  "parameters-unknown": {
+    section: 3,
+    wrong: "lets in a signature with parameters that it does not know",
+    cases: ["auth.unknown-parameter"],
+    verifier: class extends GoodVerifier {
+      override knowsParameters(): boolean {
+        return true;
+      }
+    },
+  },
+  "component-twice": {
+    section: 3,
+    wrong: "lets a signature cover a component twice",
+    cases: ["auth.duplicate-component"],
+    verifier: class extends GoodVerifier {
+      override coversOnce(): boolean {
+        return true;
+      }
+    },
+  },
+  "component-unknown": {
+    section: 3,
+    wrong: "takes a component that it does not know for an empty one",
+    cases: ["auth.unknown-component"],
+    verifier: class extends GoodVerifier {
+      override valueOf(name: string, target: string, headers: Map<string, string>): string {
+        return super.valueOf(name, target, headers) ?? "";
+      }
+    },
+  },
+  "two-signatures": {
+    section: 3,
+    wrong: "takes the first of several signatures",
+    cases: ["auth.two-signatures"],
+    verdict: "advice",
+    verifier: class extends GoodVerifier {
+      override takesSeveral(): boolean {
+        return true;
+      }
+    },
+  },
+  "alg-unchecked": {
+    section: 3,
+    wrong: "does not look at alg",
+    cases: ["auth.other-alg"],
+    verdict: "advice",
+    verifier: class extends GoodVerifier {
+      override isOfAlgorithm(): boolean {
+        return true;
+      }
+    },
+  },
   "created-optional": {
     section: 3,
     wrong: "lets in a signature without its time",

@@ -84,6 +84,37 @@ export const SOUND_VARIANTS = {
       }
     },
   },
+  "pauses-at-audio": {
+    section: 8,
+    does: "pauses for a while when the first audio comes, and takes none before the client resumes",
+    session: class extends PausingSession {
+      #hasPaused = false;
+      override onAudio(bytes: Uint8Array): void {
+        super.onAudio(bytes);
+        if (this.#hasPaused || this.state !== "open") return;
+        this.#hasPaused = true;
+        this.pause(600);
+      }
+    },
+  },
+  "closes-in-silence": {
+    section: 13,
+    does: "starts paused, takes a while to close, and has no ear for what comes after close",
+    session: class extends GoodSession {
+      #isClosing = false;
+      override opened(open: Json): Record<string, Json> {
+        return { ...super.opened(open), startPaused: true };
+      }
+      override onText(text: string): void {
+        if (this.#isClosing) return this.surroundings.socket.close(1008, "Nothing after close");
+        super.onText(text);
+      }
+      override onClose(message: Message): void {
+        this.#isClosing = true;
+        this.later(100, () => super.onClose(message));
+      }
+    },
+  },
   "update-by-pause": {
     section: 10,
     does: "answers update by a pause",

@@ -5,7 +5,12 @@
  */
 import { requiredComponents } from "../../../protocol/mod.ts";
 import { type CheckCase, fail, skip } from "../check_case.ts";
-import type { Headers, RequestChanges, SignatureParameter } from "../check_request.ts";
+import type { Headers, RequestChanges } from "../check_request.ts";
+import {
+  type SignatureParameter,
+  withSecondSignature,
+  withShortSignature,
+} from "../check_signature.ts";
 
 type Parameters = Readonly<Record<string, SignatureParameter>>;
 
@@ -32,9 +37,13 @@ function unsigned(headers: Headers): Headers {
   return rest;
 }
 
+function randomBase64(bytes: number): string {
+  return crypto.getRandomValues(new Uint8Array(bytes)).toBase64();
+}
+
 /** A key that no server knows. */
 function otherKey(): string {
-  return crypto.getRandomValues(new Uint8Array(24)).toBase64();
+  return randomBase64(24);
 }
 
 function otherSecret(): Uint8Array {
@@ -104,15 +113,19 @@ const REFUSALS: readonly Refusal[] = [
     name: "auth.short-signature",
     title: "A signature that is too short is refused, and does not crash the server",
     accepted: "only the beginning of the signature is compared",
-    changes: () => ({
-      signedHeaders: (headers) => ({ ...headers, Signature: shortened(headers.Signature ?? "") }),
-    }),
+    changes: () => ({ signedHeaders: withShortSignature }),
   },
   {
     name: "auth.no-nonce",
     title: "A signature without a nonce is refused",
     accepted: "the nonce is not asked for",
     changes: () => ({ parameters: without("nonce") }),
+  },
+  {
+    name: "auth.short-nonce",
+    title: "A signature whose nonce has less than 128 bits is refused",
+    accepted: "its nonce has 96 bits",
+    changes: () => ({ parameters: (usual) => ({ ...usual, nonce: randomBase64(12) }) }),
   },
   {
     name: "auth.no-created",
@@ -135,6 +148,40 @@ const REFUSALS: readonly Refusal[] = [
       parameters: (usual) => ({ ...usual, alg: "none" }),
       signedHeaders: (headers) => ({ ...headers, Signature: "sig1=::" }),
     }),
+  },
+  {
+    name: "auth.other-alg",
+    title: "Another algorithm than hmac-sha256 is refused",
+    accepted: "it is verified by hmac-sha256, whatever it says",
+    // Section 3 has both: only that algorithm, and to verify with it whatever `alg` says.
+    strength: "should",
+    changes: () => ({ parameters: (usual) => ({ ...usual, alg: "hmac-sha512" }) }),
+  },
+  {
+    name: "auth.unknown-parameter",
+    title: "A signature with a parameter that nobody knows is refused",
+    accepted: "what is not understood may change what the signature means",
+    changes: () => ({ parameters: (usual) => ({ ...usual, "x-check": "1" }) }),
+  },
+  {
+    name: "auth.unknown-component",
+    title: "A signature that covers a component that nobody knows is refused",
+    accepted: "a component that does not exist is verified as empty",
+    changes: () => ({ components: [...requiredComponents, "@check-unknown"] }),
+  },
+  {
+    name: "auth.duplicate-component",
+    title: "A signature that covers a component twice is refused",
+    accepted: "which of the two counts is open",
+    changes: () => ({ components: [...requiredComponents, "x-api-key"] }),
+  },
+  {
+    name: "auth.two-signatures",
+    title: "A request with two signatures, of which one is wrong, is refused",
+    accepted: "one of them is picked; make sure that it is by a rule",
+    // Section 3 allows it to a server that has a rule to choose.
+    strength: "should",
+    changes: () => ({ signedHeaders: withSecondSignature }),
   },
   {
     name: "auth.changed-after-signing",
@@ -164,12 +211,6 @@ const REFUSALS: readonly Refusal[] = [
 /** What a body speaks of that tells more than that the request is refused. */
 const REVEALING =
   /signature|secret|hmac|nonce|replay|expire|created|too old|key ?id|unknown|mismatch|digest/i;
-
-/** The first 16 bytes of a signature. */
-function shortened(signature: string): string {
-  const base64 = signature.slice("sig1=:".length, -1);
-  return `sig1=:${Uint8Array.fromBase64(base64).subarray(0, 16).toBase64()}:`;
-}
 
 /** The cases about who may connect. */
 export const AUTH_CASES: readonly CheckCase[] = [

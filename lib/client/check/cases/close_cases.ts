@@ -61,6 +61,7 @@ export const CLOSE_CASES: readonly CheckCase[] = [
       const { session } = await check.open();
       await session.close();
       if (await session.waitForEnd(LINGER_MS)) {
+        if (session.flood !== undefined) fail(session.flood);
         const end = session.end === undefined ? "" : describeEnd(session.end);
         fail(`${end} right after "closed"; that is for the client to do`);
       }

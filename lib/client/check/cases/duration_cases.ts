@@ -33,7 +33,6 @@ export const DURATION_CASES: readonly CheckCase[] = [
     name: "duration.bad-position",
     title: "A position that is no duration is an error",
     sections: [4],
-    strength: "should",
     async run(check) {
       const { session } = await check.open();
       session.send("ping", {}, { position: "1.5" });

@@ -6,7 +6,6 @@
 import { MAX_SENT_TEXT_BYTES } from "../../../protocol/mod.ts";
 import type { CheckCase } from "../check_case.ts";
 import type { CheckRun } from "../check_run.ts";
-import { PONG_MS } from "../check_session.ts";
 
 /** [ours] What is accepted beyond the limit. */
 const GENEROUS_TEXT_BYTES = 65_535;
@@ -96,10 +95,11 @@ export const LIMIT_CASES: readonly CheckCase[] = [
     async run(check) {
       const { session } = await check.open();
       session.sendText(session.message("ping").replace(/"seq":\d+/, '"seq":1e300'));
-      await session.waitFor(["disconnect"], PONG_MS);
+      // What a server counts from here is anybody's guess: no `close` to be answered.
+      const seen = await session.complaint();
       await session.hangUp();
       await check.proveAlive();
-      return '"disconnect"; the next session works';
+      return `${seen}; the next session works`;
     },
   },
   {

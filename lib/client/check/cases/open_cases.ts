@@ -242,7 +242,6 @@ export const OPEN_CASES: readonly CheckCase[] = [
     name: "open.missing-participant",
     title: "An open without a participant is an error",
     sections: [4, 5],
-    strength: "should",
     async run(check) {
       const session = await check.connect();
       session.send("open", { ...check.usualOpen(session), participant: undefined });

@@ -84,6 +84,7 @@ export const PING_CASES: readonly CheckCase[] = [
       const session = await check.openForAudio();
       let worstMs = 0;
       for (let round = 0; round < 5; round++) {
+        await session.untilAudioFlows();
         for (let frame = 0; frame < 10; frame++) session.sendAudio(800);
         const startedMs = performance.now();
         await session.ping();

@@ -82,7 +82,7 @@ for (const [call, error] of FAULTS) {
     ending.sendAudio(audio.subarray(0, 30_000));
     await ending.close();
     await ending.hangUp();
-    await server.waitFor(/Cannot write the recording of/);
+    await server.waitFor(/Cannot write recordings;/);
     await running.ping();
     await disk.goOn();
     running.sendAudio(audio.subarray(20_000));
@@ -90,7 +90,7 @@ for (const [call, error] of FAULTS) {
     await running.hangUp();
     const { code, output } = await server.stop();
     assertEquals(code, 0, output);
-    assertMatch(output, /is written again/);
+    assertMatch(output, /Recordings are written again/);
     for (const [id, bytes] of [[running.id, 40_000], [ending.id, 30_000]] as const) {
       const path = (await filesBelow(folder.path)).find((path) => path.endsWith(`${id}.wav`));
       assertSameBytes(await wavData(folder.join(path ?? "no recording")), audio.subarray(0, bytes));

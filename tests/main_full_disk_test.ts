@@ -75,7 +75,7 @@ Deno.test("main: on a full disk, recordings are removed, each with one line, whi
   await disk.fillUp();
   const calls = [one, other];
   for (const client of calls) client.sendAudio(AUDIO.subarray(0, 30_000));
-  await server.waitFor(/Cannot write the recording of/);
+  await server.waitFor(/Cannot write recordings;/);
 
   for (const id of ids) assertEquals(await remove(server, id), [204, ""]);
   const lines = async () =>

@@ -76,7 +76,7 @@ export class CallRecording implements CallHandler {
   #media: Media | undefined;
   #id = "";
   #startedMs = 0;
-  /** The same, on a clock that never goes back. */
+  /** The same, on a clock that nobody sets. */
   #startedTickMs = 0;
   #silenceSamples = 0;
   #lostToStorage = false;
@@ -110,11 +110,11 @@ export class CallRecording implements CallHandler {
         this.#options.onBegun(entryOf(id, recorded));
       },
       onFailure: (error) => {
-        log.error("Cannot write the recording of {sessionId}; trying again", { sessionId, error });
+        log.debug("Cannot write the recording of {sessionId}; trying again", { sessionId, error });
         this.#options.onFailure(error);
       },
       onRecovery: () => {
-        log.info("The recording of {sessionId} is written again", { sessionId });
+        log.debug("The recording of {sessionId} is written again", { sessionId });
         this.#options.onRecovery();
       },
     });
@@ -186,7 +186,7 @@ export class CallRecording implements CallHandler {
     const writer = this.#writer;
     if (writer === undefined) return;
     this.#endStorageGap();
-    const endedMs = Date.now();
+    const endedMs = this.#startedMs + this.#elapsedMs;
     const durationSamples = this.#call.positionSamples;
     const dataBytes = this.#recordedSamples * this.#sampleFrameBytes;
     const header = this.#media && createWavHeader(wavFormat(this.#media), dataBytes);
@@ -230,9 +230,9 @@ export class CallRecording implements CallHandler {
     samples: number,
     cause: RecordingMetadata["gaps"][number]["cause"],
   ): void {
-    const elapsedSeconds = (performance.now() - this.#startedTickMs) / 1000;
+    const elapsedMs = this.#elapsedMs;
     const { maxSilenceAheadSeconds } = this.#options;
-    const longest = Math.floor((elapsedSeconds + maxSilenceAheadSeconds) * SAMPLE_RATE);
+    const longest = Math.floor((elapsedMs / 1000 + maxSilenceAheadSeconds) * SAMPLE_RATE);
     const silenceSamples = this.#media === undefined ? 0 : Math.min(
       samples,
       Math.max(0, longest - this.#recordedSamples),
@@ -243,9 +243,14 @@ export class CallRecording implements CallHandler {
     this.#silenceSamples += silenceSamples;
     this.#recordedSamples += silenceSamples;
     const gap = { startSamples, samples, silenceSamples, cause };
-    this.#addLine(gapLogLine(gap, Date.now(), this.#call.positionSamples));
+    this.#addLine(gapLogLine(gap, this.#startedMs + elapsedMs, this.#call.positionSamples));
     if (this.#gaps.length < MAX_LISTED_GAPS) this.#gaps.push(gap);
     else this.#unlistedGaps++;
+  }
+
+  /** Since the call was opened. The clock may be set meanwhile: a call can't end before it begins. */
+  get #elapsedMs(): number {
+    return performance.now() - this.#startedTickMs;
   }
 
   #recordedCall(): RecordedCall {

@@ -9,6 +9,7 @@ import type { RecordingMetadata } from "../storage/recording_metadata.ts";
 import type { RecordingStore } from "../storage/recording_store.ts";
 import type { App, Call, CallHandler } from "./app.ts";
 import { CallRecording } from "./call_recording.ts";
+import { WriteFailures } from "./write_failures.ts";
 
 const log = getLogger(["audiohook", "recorder"]);
 
@@ -65,8 +66,7 @@ export class Recorder implements App {
   readonly #store: RecordingStore;
   readonly #options: RecorderOptions;
   readonly #running = new Set<Promise<void>>();
-  readonly #failing = new Set<string>();
-  #lastFailure: { readonly at: Date; readonly code: string | undefined } | undefined;
+  readonly #failures = new WriteFailures();
   #givenUp = 0;
   #notRecorded = 0;
   #couldBegin = true;
@@ -81,9 +81,9 @@ export class Recorder implements App {
   get status(): RecorderStatus {
     return {
       recordings: this.#running.size,
-      failing: this.#failing.size,
-      lastFailureAt: this.#lastFailure?.at,
-      lastFailureCode: this.#lastFailure?.code,
+      failing: this.#failures.failing,
+      lastFailureAt: this.#failures.last?.at,
+      lastFailureCode: this.#failures.last?.code,
       givenUp: this.#givenUp,
       notRecorded: this.#notRecorded,
     };
@@ -101,18 +101,18 @@ export class Recorder implements App {
     return new CallRecording(call, this.#store, {
       maxSilenceAheadSeconds,
       onBegun: (recording) => this.#tell("onBegun", sessionId, recording),
-      onFinished: (id, metadata) => this.#tell("onEnded", sessionId, id, metadata),
-      onFailure: (error) => {
-        this.#failing.add(key);
-        this.#lastFailure = { at: new Date(), code: codeOf(error) };
+      onFinished: (id, metadata) => {
+        this.#failures.written(key);
+        this.#tell("onEnded", sessionId, id, metadata);
       },
-      onRecovery: () => void this.#failing.delete(key),
+      onFailure: (error) => this.#failures.failed(key, sessionId, error),
+      onRecovery: () => this.#failures.written(key),
       onGivenUp: (id) => {
         this.#givenUp++;
         if (id !== "") this.#tell("onGivenUp", sessionId, id);
       },
       onOver: () => {
-        this.#failing.delete(key);
+        this.#failures.over(key);
         this.#running.delete(ended.promise);
         ended.resolve();
       },
@@ -151,9 +151,4 @@ export class Recorder implements App {
       onError(error);
     }
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  const { code } = (error ?? {}) as { readonly code?: unknown };
-  return typeof code === "string" ? code : undefined;
 }

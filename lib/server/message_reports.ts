@@ -16,6 +16,9 @@ const KEPT_CHARS = 1024;
 export class MessageReports {
   readonly #session: ServerSession;
   readonly #apps: AppGroup;
+  readonly #startedMs = Date.now();
+  /** The same, on a clock that nobody sets. */
+  readonly #startedTickMs = performance.now();
   /** What was sent, and is still to be told. */
   readonly #unreported: string[] = [];
   #isReporting = false;
@@ -62,7 +65,9 @@ export class MessageReports {
   #report(from: "client" | "server", text: string): void {
     const { positionSamples, maxTextBytes } = this.#session;
     const kept = text.length <= maxTextBytes ? text : beginningOf(text);
-    this.#apps.message({ from, text: kept, timeMs: Date.now(), positionSamples });
+    // The clock may be set meanwhile: messages must not come before those that they answer.
+    const timeMs = Math.floor(this.#startedMs + performance.now() - this.#startedTickMs);
+    this.#apps.message({ from, text: kept, timeMs, positionSamples });
   }
 }
 

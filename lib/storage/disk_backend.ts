@@ -8,6 +8,7 @@ import { FileAuditLog } from "./file_audit_log.ts";
 import { FileRecordingArchive } from "./file_recording_archive.ts";
 import { FileRecordingStore } from "./file_recording_store.ts";
 import { FreeSpace } from "./free_space.ts";
+import { GivenUpRecordings } from "./given_up_recordings.ts";
 import type { RecordingArchive } from "./recording_archive.ts";
 import type { BackendStatus, OnRecovered, RecordingBackend } from "./recording_backend.ts";
 import { recoverRecordings } from "./recover_recordings.ts";
@@ -33,6 +34,8 @@ export interface DiskBackendOptions {
   readonly objects?: ObjectStorage;
   /** Whether they are removed from the disk then. */
   readonly removesUploaded?: boolean;
+  /** How often it is tried to complete recordings that were given up; every 10 seconds by default. */
+  readonly retryGivenUpMs?: number;
 }
 
 /** Recordings on a disk. */
@@ -44,10 +47,11 @@ export class DiskBackend implements RecordingBackend {
   readonly #files: FileRecordingArchive;
   readonly #freeSpace: FreeSpace;
   readonly #uploads: UploadQueue | undefined;
+  readonly #givenUp: GivenUpRecordings;
 
   constructor(options: DiskBackendOptions) {
     const { dataDir, recordingsDir, syncSeconds, minFreeBytes = 0 } = options;
-    const { objects, removesUploaded = false } = options;
+    const { objects, removesUploaded = false, retryGivenUpMs } = options;
     this.#recordingsDir = recordingsDir;
     this.store = new FileRecordingStore(recordingsDir, {
       ...(syncSeconds === undefined ? {} : { syncSeconds }),
@@ -65,6 +69,10 @@ export class DiskBackend implements RecordingBackend {
       prefix: objects.prefix,
       folder: recordingsDir,
       removesLocal: removesUploaded,
+    });
+    this.#givenUp = new GivenUpRecordings(this.#files, {
+      folder: recordingsDir,
+      ...(retryGivenUpMs === undefined ? {} : { retryMs: retryGivenUpMs }),
     });
   }
 
@@ -105,19 +113,26 @@ export class DiskBackend implements RecordingBackend {
   }
 
   async recover(onRecovered: OnRecovered, signal: AbortSignal): Promise<void> {
-    await recoverRecordings(this.#recordingsDir, { signal, onRecovered });
+    const onDiskFailure = this.givenUp.bind(this);
+    await recoverRecordings(this.#recordingsDir, { signal, onRecovered, onDiskFailure });
   }
 
-  start(): void {
+  start(onRecovered: OnRecovered): void {
     this.#uploads?.start();
+    this.#givenUp.start(onRecovered);
   }
 
   ended(id: string): void {
     this.#uploads?.add(id);
   }
 
+  givenUp(id: string): void {
+    this.#givenUp.add(id);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.store[Symbol.asyncDispose]();
+    await this.#givenUp[Symbol.asyncDispose]();
     await this.#uploads?.stop();
     await this.#freeSpace[Symbol.asyncDispose]();
   }

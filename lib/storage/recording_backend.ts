@@ -25,8 +25,11 @@ export interface BackendStatus {
   readonly waitingForUpload?: number | undefined;
 }
 
-/** What is told of recordings that a killed server left. */
-export type OnRecovered = (id: string, metadata: RecordingMetadata) => void;
+/**
+ * What is told of recordings that were not ended by whoever made them, and are completed now;
+ * without metadata of one of which nothing had been written, so that it is gone.
+ */
+export type OnRecovered = (id: string, metadata: RecordingMetadata | undefined) => void;
 
 /** A place for recordings. What goes on in it ends when it is disposed. */
 export interface RecordingBackend extends AsyncDisposable {
@@ -52,4 +55,9 @@ export interface RecordingBackend extends AsyncDisposable {
   start(onRecovered: OnRecovered): void;
   /** A recording has ended, or was recovered. */
   ended(id: string): void;
+  /**
+   * A recording was given up by whoever made it here: it is completed when the storage works again,
+   * once {@link start} was called.
+   */
+  givenUp(id: string): void;
 }

@@ -9,7 +9,7 @@ import { IndexUpkeep } from "./index_upkeep.ts";
 import type { KvRecordingIndex } from "./kv_recording_index.ts";
 import { type OpenIndexOptions, openRecordingIndex } from "./open_recording_index.ts";
 import type { RecordingArchive } from "./recording_archive.ts";
-import type { RecordingBackend } from "./recording_backend.ts";
+import type { OnRecovered, RecordingBackend } from "./recording_backend.ts";
 import { entryOf, type IndexedRecording, type RecordingIndex } from "./recording_index.ts";
 import type { RecordingMetadata } from "./recording_metadata.ts";
 import { RecordingRemoval, type RemovalResult } from "./recording_removal.ts";
@@ -73,9 +73,10 @@ export class RecordingLibrary implements AsyncDisposable {
     this.#backend.ended(id);
   }
 
-  /** A recording was given up, and does not end here; what is left of it may be completed. */
+  /** A recording was given up, and did not end; what is left of it is completed when that can be. */
   givenUp(id: string): void {
     this.#index.forget(id);
+    this.#backend.givenUp(id);
   }
 
   /** Removes a recording, for somebody who asked for it. */
@@ -102,7 +103,10 @@ export class RecordingLibrary implements AsyncDisposable {
 
   async #keepUp(): Promise<AsyncDisposableStack | undefined> {
     const { signal } = this.#stopping;
-    const onRecovered = this.ended.bind(this);
+    const onRecovered: OnRecovered = (id, metadata) => {
+      if (metadata === undefined) void this.#index.remove(id);
+      else this.ended(id, metadata);
+    };
     const { archive } = this.#backend;
     await this.#backend.recover(onRecovered, signal);
     if (signal.aborted) return undefined;

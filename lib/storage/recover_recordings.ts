@@ -12,10 +12,10 @@ import {
   type Completion,
   type CompletionOptions,
 } from "./complete_recording.ts";
-import { UNKNOWN_UUID } from "./recovered_metadata.ts";
 import { isDay, isRecordingName, recordingId } from "./recording_id.ts";
 import type { RecordingMetadata } from "./recording_metadata.ts";
 import { MACHINE_DISK, type RecoveryDisk, syncFolder } from "./recovery_disk.ts";
+import { logImpossible, logRecovered } from "./recovery_log.ts";
 
 const log = getLogger(["audiohook", "recovery"]);
 
@@ -28,6 +28,8 @@ export interface RecoveryOptions {
   readonly signal?: AbortSignal;
   /** Called for each recording that was completed; those that go on meanwhile do not wait. */
   readonly onRecovered?: (id: string, metadata: RecordingMetadata) => void | Promise<void>;
+  /** Called for each recording that could not be completed since the disk failed. */
+  readonly onDiskFailure?: (id: string) => void;
   /** Tells the present time in milliseconds since 1970; `Date.now` unless given. */
   readonly now?: () => number;
   /**
@@ -169,9 +171,9 @@ class Recovery {
     try {
       completion = await completeRecording(this.#folder, { day, name }, options);
     } catch (error) {
+      this.#options.onDiskFailure?.(id);
       return this.#fail(
-        "Cannot recover the recording {id}: the disk failed; it is tried again " +
-          "at the next start",
+        "Cannot recover the recording {id}: the disk failed; it is tried again later",
         { id, error },
       );
     }
@@ -186,10 +188,8 @@ class Recovery {
         this.#counts.empty++;
         break;
       case "impossible":
-        this.#fail("Cannot recover the recording {id}: {why}. It stays as it is", {
-          id,
-          why: completion.why,
-        });
+        this.#counts.failed++;
+        logImpossible(id, completion.why);
         break;
       case "ended":
     }
@@ -197,16 +197,7 @@ class Recovery {
 
   async #recovered(id: string, metadata: RecordingMetadata): Promise<void> {
     this.#counts.recovered++;
-    const { conversationId, recordedSamples, media, unloggedMessages } = metadata;
-    const durationSeconds = recordedSamples / (media?.rate ?? 1);
-    if (conversationId === UNKNOWN_UUID) {
-      log.warn("Recovered the recording {id}, but nothing says whose it is", {
-        id,
-        durationSeconds,
-      });
-    } else {
-      log.info("Recovered the recording {id}", { id, durationSeconds, unloggedMessages });
-    }
+    logRecovered(id, metadata);
     try {
       await this.#options.onRecovered?.(id, metadata);
     } catch (error) {

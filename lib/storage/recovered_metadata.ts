@@ -48,6 +48,8 @@ export function recoveredMetadata(remains: Remains, nowMs: number): RecordingMet
   const startedAt = call?.startedAt ?? isoTime(guessStart(remains, durationMs));
   const startedMs = Date.parse(startedAt);
   const lastKnownMs = Math.max(log.lastTimeMs ?? startedMs, startedMs + durationMs);
+  // A clock that was set back meanwhile is no bound: what was recorded is.
+  const latestMs = nowMs < startedMs ? startedMs + recordedSamples * 1000 / SAMPLE_RATE : nowMs;
   return {
     version: 1,
     sessionId: call?.sessionId ?? sessionOf(place.name),
@@ -58,7 +60,7 @@ export function recoveredMetadata(remains: Remains, nowMs: number): RecordingMet
     language: call?.language,
     media: audio === undefined ? null : mediaOf(audio.format, call?.media ?? null),
     startedAt,
-    endedAt: isoTime(Math.max(startedMs, Math.min(nowMs, lastKnownMs))),
+    endedAt: isoTime(Math.max(startedMs, Math.min(latestMs, lastKnownMs))),
     durationSamples,
     duration: samplesToDuration(durationSamples, SAMPLE_RATE),
     recordedSamples,

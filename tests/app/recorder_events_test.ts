@@ -240,6 +240,75 @@ Deno.test("status: recordings, and those that the storage fails for", async () =
   assertEquals(recorder.status.recordings, 0);
 });
 
+Deno.test("log: storage that fails for several calls is one error, and one line when it works again", async () => {
+  using _defects = watchDefects();
+  await using logs = await LogRecords.watch();
+  let store: FaultyStore | undefined;
+  await using server = await TestServer.start({
+    store: (files) => store = new FaultyStore(files, "is full"),
+  });
+  const clients = [await server.connect(), await server.connect(), await server.connect()];
+  for (const client of clients) await client.open({ media: [EXTERNAL] });
+  await until(() => server.recorder.status.failing === 3, "a failure of all");
+  store?.become("works");
+  await until(() => server.recorder.status.failing === 0, "the end of the failure");
+  for (const client of clients) {
+    client.sendAudio(noise(800));
+    await client.close();
+    await client.hangUp();
+  }
+  for (const { id } of clients) {
+    assertWav((await server.recording(id)).wav, { format: "PCMU", channels: 1, data: noise(800) });
+  }
+  const [error, ...more] = logs.of("Cannot write recordings; trying again");
+  assertEquals([error?.level, more.length], ["error", 0]);
+  assertEquals(logs.of("Recordings are written again").map(({ level }) => level), ["info"]);
+  const own = [...logs.of("Cannot write the rec"), ...logs.of("The recording of {sessionId} is")];
+  assertEquals(own.map(({ level }) => level), Array(6).fill("debug"));
+});
+
+// ——— a clock that is set ———
+
+for (
+  const [name, byMs] of [["back", -50 * 365 * 24 * 3_600_000], [
+    "forward",
+    30 * 24 * 3_600_000,
+  ]] as const
+) {
+  Deno.test(`times: a clock that is set ${name} during a call changes none of its times`, async () => {
+    await using server = await TestServer.start();
+    await using client = await server.connect();
+    await client.open({ media: [EXTERNAL] });
+    client.sendAudio(noise(8000));
+    await client.ping();
+    const { now } = Date;
+    try {
+      Date.now = () => now() + byMs;
+      discard(client, 12);
+      client.sendAudio(noise(100));
+      await client.ping();
+      await client.close();
+      await server.idle();
+      await within(server.recorder.finished(), "the end of the recording");
+    } finally {
+      Date.now = now;
+    }
+    const { log, metadata } = await server.recording(client.id);
+    const startedMs = Date.parse(metadata.startedAt);
+    const endedMs = Date.parse(metadata.endedAt);
+    assertGreaterOrEqual(endedMs, startedMs);
+    assertLess(endedMs, now() + 1000);
+    // What came before it was open follows the first line.
+    const times = log.slice(1).map(({ time }) => Date.parse(time));
+    for (const [index, time] of times.entries()) {
+      assert(Math.abs(time - startedMs) < 60_000, String(time));
+      // Messages and gaps are timed apart, to the millisecond.
+      assertGreaterOrEqual(time, (times[index - 1] ?? 0) - 2);
+    }
+    assertEquals(log.filter(({ gap }) => gap !== undefined).length, 1);
+  });
+}
+
 // ——— the thread ———
 
 Deno.test("storage: a thread that ends in the middle of calls is begun anew, and nothing is lost", async () => {

@@ -76,7 +76,7 @@ const fullDisk = (mode: "is full" | "writes halves"): Row => {
       await session.ping();
       faulty?.become("works");
       await session.close();
-      await scene.log.said("The recording of {sessionId} is written again");
+      await scene.log.said("Recordings are written again, after {seconds} s");
       return "goes on";
     },
   };

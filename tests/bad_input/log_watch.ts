@@ -39,18 +39,19 @@ export class LogWatch implements AsyncDisposable {
     await until(() => this.has(template), `"${template}" in the log`);
   }
 
-  /** The log has what it must have, and nothing else of level warning or above. */
+  /** The log has what it must have, and nothing else but details of level debug. */
   check(expected: readonly LogLine[], sessions: readonly string[], bystanderId: string): void {
     const lines = (
       records: readonly LogRecord[],
     ) => [...new Set(records.map((record) => `${record.level}: ${templateOf(record)}`))];
-    const ofBystander = this.#logs.records.filter((record) => sessionOf(record) === bystanderId);
+    const records = this.#logs.records.filter(({ level }) => level !== "debug");
+    const ofBystander = records.filter((record) => sessionOf(record) === bystanderId);
     assertEquals(
       lines(ofBystander).filter((line) => !NORMAL.includes(line)),
       [],
       "the log of the bystander",
     );
-    const others = this.#logs.records.filter((record) => !ofBystander.includes(record));
+    const others = records.filter((record) => !ofBystander.includes(record));
     const texts = expected.map(({ level, template }) => `${level}: ${template}`);
     const required = texts.filter((_, index) => expected[index]?.isSure !== false);
     const said = lines(others);

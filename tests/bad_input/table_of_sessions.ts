@@ -312,12 +312,13 @@ export const SESSION_GROUPS = [
         id: "full disk",
         sent: "a call while the disk is full, or fails",
         comesBack:
-          "nothing: the call goes on. What came is written when the disk works again, up " +
-          "to a minute after the end of the call; what waits beyond 4 MiB becomes a gap",
+          "nothing: the call goes on. What came is written when the disk works again; if " +
+          "that takes more than a minute from the end of the call, what was written by then is " +
+          "kept. What waits beyond 4 MiB becomes a gap",
         outcome: "goes on",
         log: [
-          error("Cannot write the recording of {sessionId}; trying again"),
-          info("The recording of {sessionId} is written again"),
+          error("Cannot write recordings; trying again"),
+          info("Recordings are written again, after {seconds} s"),
         ],
       },
     ],

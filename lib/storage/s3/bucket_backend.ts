@@ -74,6 +74,10 @@ export class BucketBackend implements RecordingBackend {
     // It is where it is to be.
   }
 
+  givenUp(): void {
+    // Whoever looks next finds it, as what another instance left.
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
     await this.#looking;

@@ -121,6 +121,11 @@ export class CallAttempt {
     return this.#isOver || this.#goodbyeTimer !== undefined;
   }
 
+  /** Whether what comes is not heard any more; after `closed`, it is: nothing must come. */
+  get #isGivenUp(): boolean {
+    return this.#goodbyeTimer !== undefined && this.#session.state !== "closed";
+  }
+
   /** Whether audio may go either way. */
   get #isOpen(): boolean {
     return this.#session.state === "open" && !this.#verdict.isSettled;
@@ -196,15 +201,14 @@ export class CallAttempt {
   }
 
   #onText(text: string): void {
-    // Given up: a flood is not read to its end.
-    if (this.#goodbyeTimer !== undefined) return;
+    if (this.#isGivenUp) return;
     this.#log.message("server", text);
     this.#session.receiveText(text, this.#clock.nowMs);
     this.#work();
   }
 
   #onBinary(frame: Uint8Array): void {
-    if (this.#goodbyeTimer !== undefined) return;
+    if (this.#isGivenUp) return;
     if (this.#session.receiveAudio(frame, this.#clock.nowMs)) {
       this.#log.receivedAudio(frame);
       if (this.#player?.add(frame.length, performance.now())) this.#tellPlayback("started");

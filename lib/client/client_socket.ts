@@ -3,10 +3,11 @@
  *
  * Deno's own client doesn't tell the HTTP status of a refused connection, can't drop a connection
  * or stop reading, and holds small messages back (Nagle's algorithm); the package `ws` does all of
- * that. Every wait has a deadline. Imports nothing else.
+ * that. Every wait has a deadline. Imports a neighbour.
  */
 // @ts-types="ws/types"
 import { WebSocket as WsSocket } from "ws";
+import { parseRetryAfter } from "./retry_after.ts";
 
 /** How a connection ended, or why there was none. */
 export type ConnectionEnd =
@@ -17,7 +18,10 @@ export type ConnectionEnd =
     /** When it says to try again, seconds from now. */
     readonly retryAfterSeconds: number | undefined;
   }
-  /** No connection: nobody listens, an unknown name, a bad certificate, no answer in time. */
+  /**
+   * No connection: nobody listens, an unknown name, a bad certificate, no answer in time. `code` is
+   * the error's; `BAD_UPGRADE`: an answer that does not make a WebSocket, although it says so.
+   */
   | { readonly how: "unreachable"; readonly why: string; readonly code: string | undefined }
   /** We ended it. */
   | { readonly how: "closed" }
@@ -73,6 +77,7 @@ export class ClientSocket {
   readonly #handlers: ClientSocketHandlers;
   readonly #connectTimer: ReturnType<typeof setTimeout>;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
+  #wasAnswered = false;
   #wasOpen = false;
   #isOver = false;
 
@@ -100,6 +105,8 @@ export class ClientSocket {
       this.#finish({ how: "unreachable", why: "No answer in time", code: "ETIMEDOUT" });
       socket.terminate();
     }, connectTimeoutMs);
+    // The answer is 101, and not yet looked at.
+    socket.on("upgrade", () => this.#wasAnswered = true);
     socket.on("open", () => {
       clearTimeout(this.#connectTimer);
       this.#wasOpen = true;
@@ -112,7 +119,7 @@ export class ClientSocket {
     });
     socket.on("unexpected-response", (request, response) => {
       const { statusCode = 0, headers: { "retry-after": retryAfter = "" } } = response;
-      const retryAfterSeconds = /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) : undefined;
+      const retryAfterSeconds = parseRetryAfter(retryAfter, Date.now());
       this.#finish({ how: "refused", status: statusCode, retryAfterSeconds });
       request.destroy();
     });
@@ -125,7 +132,9 @@ export class ClientSocket {
         socket.terminate();
         return;
       }
-      this.#finish({ how: "unreachable", why: error.message, code: error.code });
+      // The package has no code for what is wrong with an answer.
+      const code = error.code ?? (this.#wasAnswered ? "BAD_UPGRADE" : undefined);
+      this.#finish({ how: "unreachable", why: error.message, code });
     });
     socket.on("close", (code) => this.#finish({ how: "lost", code }));
   }

@@ -2,12 +2,13 @@
  * When a call is tried again, and after how long (protocol section 14).
  *
  * Retried: connections that fail or are lost, late answers to the connection request, to `open` and
- * to `ping`, and `disconnect` with `error`. A certificate that is wrong is not, nor a refusal by
- * HTTP, with one exception: 503 with `Retry-After` is an honest server's word that it will be back,
- * and is taken by it. Imports its neighbours.
+ * to `ping`, and `disconnect` with `error`. A certificate that is wrong is not, nor an upgrade that
+ * failed: by an answer that is no WebSocket server's, or by an HTTP status, with one exception. 503
+ * with `Retry-After` is an honest server's word that it will be back, and is taken by it. Imports
+ * its neighbours.
  */
 import type { ConnectionEnd } from "./client_socket.ts";
-import { isCertificateFault } from "./describe_end.ts";
+import { neverHeals } from "./connection_hints.ts";
 
 /** That a call may be tried again. */
 export interface Retry {
@@ -43,7 +44,7 @@ export function retryAfterEnd(end: ConnectionEnd): Retry | undefined {
       return { why: "The server is busy (503)", atLeastMs: retryAfterSeconds * 1000 };
     }
     case "unreachable":
-      return isCertificateFault(end) ? undefined : { why: `Cannot connect: ${end.why}` };
+      return neverHeals(end) ? undefined : { why: `Cannot connect: ${end.why}` };
     case "lost":
       return { why: "The connection was lost" };
     case "closed":

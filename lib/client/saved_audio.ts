@@ -11,6 +11,7 @@ import { type AudioFormat, SAMPLE_RATE } from "../protocol/mod.ts";
 /** One file, until {@link SavedAudio.finish}. */
 export class SavedAudio {
   readonly #file: Deno.FsFile;
+  readonly #path: string;
   readonly #format: AudioFormat;
   #bytes = 0;
   #failure: string | undefined;
@@ -18,10 +19,12 @@ export class SavedAudio {
 
   /**
    * @param file Open for writing, and empty.
+   * @param path Where it is.
    * @param format What the frames are.
    */
-  constructor(file: Deno.FsFile, format: AudioFormat) {
+  constructor(file: Deno.FsFile, path: string, format: AudioFormat) {
     this.#file = file;
+    this.#path = path;
     this.#format = format;
     // The size is not known: should the program be killed, players read to the end of the file.
     this.#attempt(() => void this.#writeAll(this.#header(Infinity)));
@@ -34,7 +37,7 @@ export class SavedAudio {
    * @throws {Error} If it cannot be made.
    */
   static create(path: string, format: AudioFormat): SavedAudio {
-    return new SavedAudio(Deno.openSync(path, { write: true, createNew: true }), format);
+    return new SavedAudio(Deno.openSync(path, { write: true, createNew: true }), path, format);
   }
 
   /** Bytes of audio that are in the file. */
@@ -53,10 +56,17 @@ export class SavedAudio {
     this.#attempt(() => this.#writeAll(frame, (written) => this.#bytes += written));
   }
 
-  /** States the size, and closes the file. Harmless when done again. */
+  /**
+   * States the size, and closes the file; one without audio is removed, so that the next call may
+   * have its name. Harmless when done again.
+   */
   finish(): void {
     if (this.#isFinished) return;
     this.#isFinished = true;
+    if (this.#bytes === 0) {
+      this.#file.close();
+      return this.#attempt(() => this.#remove());
+    }
     // A disk may have been full in the middle of a sample.
     this.#bytes -= this.#format === "L16" ? this.#bytes % 2 : 0;
     this.#attempt(() => {
@@ -67,6 +77,14 @@ export class SavedAudio {
       this.#writeAll(this.#header(this.#bytes));
     });
     this.#file.close();
+  }
+
+  #remove(): void {
+    try {
+      Deno.removeSync(this.#path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 
   #header(dataBytes: number): Uint8Array {

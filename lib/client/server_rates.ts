@@ -1,5 +1,5 @@
 /**
- * How fast a server may send in a call of some speed (protocol section 12).
+ * How fast a server may send in a call of some speed (protocol sections 12 and 15).
  *
  * Imports the protocol.
  */
@@ -13,15 +13,16 @@ import { CLIENT_SESSION_LIMITS, type ServerPaceLimits } from "../protocol/mod.ts
  */
 export function serverRates(
   speed: number,
-): Pick<ServerPaceLimits, "receivedEventRate" | "receivedAudioRate"> {
-  const { receivedEventRate, receivedAudioRate } = CLIENT_SESSION_LIMITS;
+): Omit<ServerPaceLimits, "retryAfterMs"> {
+  const { receivedTextRate, receivedAudioRate, receivedSampleRate } = CLIENT_SESSION_LIMITS;
   const times = Math.max(1, speed);
-  const faster = ({ perSecond, burst }: ServerPaceLimits["receivedEventRate"]) => ({
+  const faster = ({ perSecond, burst }: ServerPaceLimits["receivedTextRate"]) => ({
     perSecond: Math.ceil(perSecond * times),
     burst: Math.ceil(burst * times),
   });
   return {
-    receivedEventRate: faster(receivedEventRate),
+    receivedTextRate: faster(receivedTextRate),
     receivedAudioRate: faster(receivedAudioRate),
+    receivedSampleRate: faster(receivedSampleRate),
   };
 }

@@ -154,6 +154,8 @@ function describe(event: CallEvent): string[] {
       return [`reconnect: ${event.info ?? ""}`];
     case "violation":
       return [`violation: ${event.info} (protocol section ${event.section})`];
+    case "advice":
+      return [`advice: ${event.info} (protocol section ${event.section})`];
     case "unknown":
       return [`unknown message: ${event.messageType}`];
     case "timeout":

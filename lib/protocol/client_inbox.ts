@@ -11,12 +11,27 @@ import type { ClientPings } from "./client_pings.ts";
 import type { ClientReports } from "./client_reports.ts";
 import type { ClientStream } from "./client_stream.ts";
 import { durationToSamples, formatDuration } from "./duration.ts";
-import { isSupportedMedia, type Media, sameMedia, SAMPLE_RATE } from "./media.ts";
+import {
+  bytesPerSampleFrame,
+  isSupportedMedia,
+  type Media,
+  sameMedia,
+  SAMPLE_RATE,
+} from "./media.ts";
 import type { MessageExchange } from "./message_exchange.ts";
 import { RemoteProtocolError } from "./protocol_error.ts";
 import type { ServerMessage, ServerParameters } from "./server_messages.ts";
-import { ServerPace, type ServerPaceLimits } from "./server_pace.ts";
+import { type Paced, ServerPace, type ServerPaceLimits } from "./server_pace.ts";
 import { brokenByEntities, checkPlayed, mayFollowDisconnect, sectionOf } from "./server_rules.ts";
+
+/** What is an answer, or the end, and must never wait for its turn. */
+const UNPACED: readonly ServerMessage["type"][] = ["opened", "pong", "disconnect", "closed"];
+
+const IGNORED_UPDATE = {
+  type: "advice",
+  section: "10",
+  info: 'An "update" was answered neither by "updated" nor by "pause" or "disconnect"',
+} as const;
 
 /** What a {@link ClientInbox} works on. */
 export interface ClientInboxParts {
@@ -36,6 +51,8 @@ export class ClientInbox {
   #asksForLanguages = false;
   #media: Media | undefined;
   #unansweredUpdates = 0;
+  /** Of these, the ones that were not refused either. */
+  #ignoredUpdates = 0;
   #hasDisconnect = false;
 
   constructor(parts: ClientInboxParts) {
@@ -62,6 +79,7 @@ export class ClientInbox {
   /** `update` was sent. */
   updateSent(): void {
     this.#unansweredUpdates++;
+    this.#ignoredUpdates++;
   }
 
   /** We did not read for so long: what the server sent meanwhile comes at once. */
@@ -83,6 +101,7 @@ export class ClientInbox {
   receive(message: ServerMessage, acknowledged: number, nowMs: number): void {
     const { pings, reports } = this.#parts;
     this.#requireNoDisconnect(message.type);
+    if (!this.#isDemanded(message.type)) this.#countPaced("text", nowMs);
     switch (message.type) {
       case "opened":
         return this.#onOpened(message.parameters, nowMs);
@@ -92,11 +111,11 @@ export class ClientInbox {
       case "resume":
         return this.#onPauseRequest(message.type);
       case "updated":
+        this.#ignoredUpdates = Math.max(0, this.#ignoredUpdates - 1);
         if (this.#unansweredUpdates > 0) this.#unansweredUpdates--;
         else reports.broken("10", 'Unexpected "updated": no "update" waits for it');
         return reports.add({ type: "updated" });
       case "event":
-        this.#countPaced("event", nowMs);
         for (const { section, info } of brokenByEntities(message.parameters.entities)) {
           reports.broken(section, info);
         }
@@ -105,10 +124,22 @@ export class ClientInbox {
         return reports.add({ type: "reconnect", info: message.parameters.info });
       case "disconnect":
         this.#hasDisconnect = true;
+        this.#ignoredUpdates = 0;
         return reports.add({ type: "disconnect", parameters: message.parameters });
       case "closed":
+        if (this.#ignoredUpdates > 0) reports.add(IGNORED_UPDATE);
         return reports.add({ type: "closed", parameters: message.parameters });
     }
+  }
+
+  /**
+   * A message of a type that we don't know came.
+   *
+   * @throws {RemoteProtocolError} If there are too many.
+   */
+  receiveUnknown(type: string, nowMs: number): void {
+    this.#countPaced("text", nowMs);
+    this.#parts.reports.add({ type: "unknown", messageType: type });
   }
 
   /**
@@ -118,8 +149,10 @@ export class ClientInbox {
    */
   receiveAudio(frame: Uint8Array, nowMs: number): void {
     this.#requireNoDisconnect("audio");
-    checkPlayed(frame, this.#parts.exchange.mayReceive("audio") ? this.#media : undefined);
+    const media = this.#parts.exchange.mayReceive("audio") ? this.#media : undefined;
+    checkPlayed(frame, media);
     this.#countPaced("audio", nowMs);
+    this.#countPaced("samples", nowMs, frame.length / bytesPerSampleFrame(media));
   }
 
   #onOpened(parameters: ServerParameters<"opened">, nowMs: number): void {
@@ -144,6 +177,8 @@ export class ClientInbox {
 
   #onPauseRequest(request: "pause" | "resume"): void {
     const { exchange, stream, outbox, reports } = this.#parts;
+    // So a server may refuse a language.
+    if (request === "pause") this.#ignoredUpdates = 0;
     // We closed while it was on its way.
     if (exchange.state !== "open") return;
     stream.setPause("server", request === "pause");
@@ -152,16 +187,27 @@ export class ClientInbox {
     else outbox.send({ type: "paused", parameters: {} });
   }
 
-  /** Counts what a server can pace; too much of it is answered, and taken all the same. */
-  #countPaced(kind: "event" | "audio", nowMs: number): void {
+  /** Whether the server has to say that, and at once: it is no fault of its pace (section 12). */
+  #isDemanded(type: ServerMessage["type"]): boolean {
+    return UNPACED.includes(type) || type === "updated" && this.#unansweredUpdates > 0;
+  }
+
+  /**
+   * Counts what a server can pace; too much of it is answered, and taken all the same.
+   *
+   * @throws {RemoteProtocolError} If it is a flood.
+   */
+  #countPaced(what: Paced, nowMs: number, amount?: number): void {
     const { exchange, outbox, reports, limits } = this.#parts;
-    const message = this.#pace.count(kind, nowMs);
-    if (message === undefined) return;
+    const tooMuch = this.#pace.count(what, nowMs, amount);
+    if (tooMuch === undefined) return;
+    const { info: message, section, isFlood } = tooMuch;
+    if (isFlood) throw new RemoteProtocolError(message, { code: 429, section });
     const retryAfter = formatDuration(Math.round(limits.retryAfterMs * 1e6));
     if (exchange.maySend("error")) {
       outbox.send({ type: "error", parameters: { code: 429, message, retryAfter } });
     }
-    reports.broken("12", message, 429);
+    reports.broken(section, message, 429);
   }
 
   #requireNoDisconnect(type: string): void {

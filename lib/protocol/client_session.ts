@@ -216,8 +216,7 @@ export class ClientSession {
     this.#guard(nowMs, () => {
       const received = this.#exchange.receive(text, (type) => this.#inbox.sectionOf(type));
       if (received.kind === "unknown") {
-        this.#reports.add({ type: "unknown", messageType: received.type });
-        return;
+        return this.#inbox.receiveUnknown(received.type, nowMs);
       }
       const { message, acknowledged } = received;
       this.#inbox.receive(message, acknowledged, nowMs);
@@ -264,6 +263,14 @@ export class ClientSession {
     }
   }
 
+  /** A `closed` that breaks a rule closes too: the server sends no other. */
+  #onFaultyClosed(): void {
+    if (!this.#exchange.mayReceive("closed")) return;
+    this.#exchange.accept("closed");
+    this.#stateDeadlineMs = Infinity;
+    this.#reports.add({ type: "closed", parameters: {} });
+  }
+
   /** Runs a reaction to the server; a fault of its ends the session. */
   #guard(nowMs: number, react: () => void): boolean {
     try {
@@ -273,6 +280,7 @@ export class ClientSession {
       if (!(error instanceof RemoteProtocolError)) throw error;
       const { code, message, section = "4" } = error;
       this.#reports.add({ type: "violation", code, info: message, section, ends: true });
+      if (error.isClosed) this.#onFaultyClosed();
       if (this.#exchange.maySend("error")) this.error({ code, message });
       if (this.#exchange.maySend("close")) this.close("error", nowMs);
       return false;

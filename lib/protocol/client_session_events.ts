@@ -5,6 +5,7 @@
  */
 import type { PingTimes } from "./client_pings.ts";
 import type { EventEntity } from "./entities.ts";
+import { SAMPLE_RATE } from "./media.ts";
 import type { ServerParameters } from "./server_messages.ts";
 import type { ServerPaceLimits } from "./server_pace.ts";
 
@@ -41,6 +42,13 @@ export type ClientSessionEvent =
      */
     readonly ends: boolean;
   }
+  /** The server did what is no fault, and would better be otherwise. */
+  | {
+    readonly type: "advice";
+    readonly info: string;
+    /** Section of protocol.md. */
+    readonly section: string;
+  }
   /** The server did not answer in time: give the connection up. */
   | {
     readonly type: "timeout";
@@ -60,7 +68,8 @@ export interface ClientSessionLimits extends PingTimes, ServerPaceLimits {
 
 /**
  * The official client's times (protocol sections 11 and 17). Its rates are not published: these are
- * the upper end of what public bridges settled on (section 12).
+ * the upper end of what public bridges settled on (section 12). How near to real time a bot's audio
+ * has to be is not either: it may be as far ahead as the audio that a client keeps (section 6.8).
  */
 export const CLIENT_SESSION_LIMITS = {
   openTimeoutMs: 5_000,
@@ -68,8 +77,9 @@ export const CLIENT_SESSION_LIMITS = {
   pongTimeoutMs: 5_000,
   firstPingMs: 1_000,
   pingIntervalMs: 5_000,
-  receivedEventRate: { perSecond: 10, burst: 30 },
+  receivedTextRate: { perSecond: 10, burst: 30 },
   receivedAudioRate: { perSecond: 10, burst: 30 },
+  receivedSampleRate: { perSecond: SAMPLE_RATE, burst: 30 * SAMPLE_RATE },
   retryAfterMs: 1_000,
 } as const satisfies ClientSessionLimits;
 

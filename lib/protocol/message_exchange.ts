@@ -38,6 +38,10 @@ export class MessageExchange<R extends Role> {
   #sentSeq = 0;
   #lastReceivedSeq = 0;
   #highestReceivedSeq = 0;
+  /** Of a client: what the server has said to have received, which can only grow. */
+  #acknowledgedSeq = 0;
+  /** Of a client: number of the message that the server's message answers. */
+  readonly #answerSeqs = { opened: 0, closed: 0 };
 
   /**
    * @param role Which side we are.
@@ -102,6 +106,8 @@ export class MessageExchange<R extends Role> {
       position,
     }, message);
     this.#sentSeq++;
+    if (message.type === "open") this.#answerSeqs.opened = this.#sentSeq;
+    if (message.type === "close") this.#answerSeqs.closed = this.#sentSeq;
     this.#enter(next);
     return text;
   }
@@ -123,30 +129,38 @@ export class MessageExchange<R extends Role> {
       // A message is a message, even if its number can't be read: the next one has the next.
       this.#count(decoded.seq ?? expected);
       const closeReason = decoded.type === "close" ? "error" : undefined;
+      const isClosed = decoded.type === "closed";
       const { section } = decoded;
       const code = section === "1" ? 413 : 400;
-      throw new RemoteProtocolError(decoded.info, { code, closeReason, section });
+      throw new RemoteProtocolError(decoded.info, { code, closeReason, isClosed, section });
     }
     const { id, seq, acknowledged } = decoded.envelope;
     const closeReason = decoded.kind === "message" && decoded.message.type === "close"
       ? decoded.message.parameters.reason
       : undefined;
+    const isClosed = decoded.kind === "message" && decoded.message.type === "closed";
+    const fault = { closeReason, isClosed, section: "4" };
     this.#count(seq);
     if (!sameUuid(id, this.#id)) {
       const info = "Invalid message: id is not that of the session";
-      throw new RemoteProtocolError(info, { section: "4" });
+      throw new RemoteProtocolError(info, { isClosed, section: "4" });
     }
     if (seq !== expected) {
       // The official client calls a gap a defect of the server.
       const code = this.#role === "client" ? 500 : 400;
       const info = `Invalid message: expected seq ${expected}, got ${near(seq, expected)}`;
-      throw new RemoteProtocolError(info, { code, closeReason, section: "4" });
+      throw new RemoteProtocolError(info, { ...fault, code });
     }
     if (acknowledged > this.#sentSeq) {
       const name = this.#role === "server" ? "serverseq" : "clientseq";
       const info = `Invalid message: ${name} is ${near(acknowledged, this.#sentSeq)}, but only ` +
         `${this.#sentSeq} were sent`;
-      throw new RemoteProtocolError(info, { closeReason, section: "4" });
+      throw new RemoteProtocolError(info, fault);
+    }
+    if (this.#role === "client") {
+      const type = decoded.kind === "message" ? decoded.message.type : decoded.type;
+      const info = this.#acknowledge(type, acknowledged);
+      if (info !== undefined) throw new RemoteProtocolError(info, fault);
     }
     if (decoded.kind === "unknown") return { kind: "unknown", type: decoded.type };
     if (decoded.kind === "unexpected") {
@@ -194,6 +208,22 @@ export class MessageExchange<R extends Role> {
 
   #cannotSend(type: string): LocalProtocolError {
     return new LocalProtocolError(`Cannot send "${type}" while the session is ${this.#state}`);
+  }
+
+  /**
+   * Notes how much of what a client sent its server has received.
+   *
+   * @returns What is wrong with that, if anything.
+   */
+  #acknowledge(type: string, seq: number): string | undefined {
+    if (seq < this.#acknowledgedSeq) {
+      return `Invalid message: clientseq is ${seq}, after ${this.#acknowledgedSeq}`;
+    }
+    this.#acknowledgedSeq = seq;
+    if (type !== "opened" && type !== "closed") return undefined;
+    const least = this.#answerSeqs[type];
+    if (seq >= least) return undefined;
+    return `Invalid "${type}": expected a clientseq of at least ${least}, got ${seq}`;
   }
 
   #count(seq: number): void {

@@ -26,6 +26,8 @@ export class RemoteProtocolError extends Error {
   readonly code: number;
   /** Reason of a `close` that was at fault: no other one will come. */
   readonly closeReason: string | undefined;
+  /** Whether a `closed` was at fault: no other one will come. */
+  readonly isClosed: boolean;
   /** Section of protocol.md that it breaks, such as `4` or `6.3`, of a server's faults. */
   readonly section: string | undefined;
 
@@ -40,6 +42,7 @@ export class RemoteProtocolError extends Error {
       reason?: DisconnectReason;
       code?: number;
       closeReason?: string;
+      isClosed?: boolean;
       section?: string;
     } = {},
   ) {
@@ -47,6 +50,7 @@ export class RemoteProtocolError extends Error {
     this.reason = options.reason ?? "error";
     this.code = options.code ?? 400;
     this.closeReason = options.closeReason;
+    this.isClosed = options.isClosed ?? false;
     this.section = options.section;
   }
 }

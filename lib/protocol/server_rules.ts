@@ -50,7 +50,10 @@ export function mayFollowDisconnect(type: string): boolean {
  * @param media What the session selected, if it is open.
  * @throws {RemoteProtocolError} If not.
  */
-export function checkPlayed(frame: Uint8Array, media: Media | undefined): void {
+export function checkPlayed(
+  frame: Uint8Array,
+  media: Media | undefined,
+): asserts media is Media {
   const section = "15";
   if (!takesPlayback(media)) {
     throw new RemoteProtocolError("Unexpected audio", { code: 415, section });

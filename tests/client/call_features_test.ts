@@ -295,14 +295,20 @@ Deno.test("call command: --save-audio has all that the bot said, in the selected
   }
 });
 
-Deno.test("call command: --save-audio says so if the server sent none", async () => {
+Deno.test("call command: --save-audio says so if the server sent none, and leaves no file", async () => {
   await using server = await RecordingServer.start();
   await using folder = await TemporaryFolder.make();
   const args = to(server, "--tone", "--duration", "0.2", "--save-audio", "bot.wav");
+  const nobody = ["--url", "ws://127.0.0.1:1/", "--key", "a-key", "--retries", "0"];
+  const dead = await runIn(folder.path, [...nobody, "--tone", "--save-audio", "bot.wav"]);
+  assertEquals(dead.code, 1);
+  assertStringIncludes(dead.stdout, "No audio was saved: the server sent none");
+  assertStringIncludes(dead.stdout, "nobody listens at this address");
+  // The next one may have the name.
   const { code, stdout } = await runIn(folder.path, args);
   assertEquals(code, 0);
   assertStringIncludes(stdout, "No audio was saved: the server sent none");
-  assertEquals((await wavData(folder.join("bot.wav"))).length, 0);
+  assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), []);
 });
 
 /** Starts a call that saves audio, and waits until some has come. */

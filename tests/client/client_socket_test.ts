@@ -93,7 +93,8 @@ Deno.test("client socket: a refusal tells its status, and when to try again", as
     [["HTTP/1.1 401 Unauthorized", "Content-Length: 0"], 401, undefined],
     [["HTTP/1.1 503 Service Unavailable", "Retry-After: 7", "Content-Length: 0"], 503, 7],
     [["HTTP/1.1 429 Too Many Requests", "Retry-After: 0", "Connection: close"], 429, 0],
-    [["HTTP/1.1 503 No", "Retry-After: Wed, 21 Oct 2026 07:28:00 GMT"], 503, undefined],
+    [["HTTP/1.1 503 No", "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT"], 503, 0],
+    [["HTTP/1.1 503 No", "Retry-After: Wed, 21 Oct 2099 07:28:00 GMT"], 503, undefined],
     [["HTTP/1.1 503 No", "Retry-After: -5"], 503, undefined],
     [["HTTP/1.1 503 No", "Retry-After: 99999999999999999999"], 503, undefined],
     // Nobody follows it: the signature is for one address.
@@ -202,12 +203,18 @@ Deno.test("client socket: what is no handshake is no connection", async () => {
       );
     },
   };
+  const codes: string[] = [];
   for (const [name, answer] of Object.entries(answers)) {
     const end = await endOf(answer);
     assertEquals(end.how, "unreachable", name);
     assert(end.how === "unreachable");
     assertMatch(end.why, /\S/, name);
+    codes.push(end.code ?? "");
   }
+  assertEquals(codes, [
+    ...["HPE_INVALID_CONSTANT", "HPE_INVALID_CONSTANT", "ECONNRESET", "ECONNRESET"],
+    ...["BAD_UPGRADE", "BAD_UPGRADE", "BAD_UPGRADE", "BAD_UPGRADE"],
+  ]);
 });
 
 Deno.test("client socket: what the server says with its answer is heard, and what we say it hears", async () => {

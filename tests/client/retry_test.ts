@@ -127,6 +127,30 @@ const NOT_RETRIED: Readonly<
     failure: /503.*3600 s/,
   },
   "a redirect": { fail: refuse("302 Found\r\nLocation: /x"), failure: /302/ },
+  "an answer of another protocol": {
+    fail: (peer) => peer.write("SSH-2.0-OpenSSH_9.6\r\n"),
+    failure: /Cannot connect.*no HTTP/,
+  },
+  "an upgrade with a wrong key": {
+    async fail(peer) {
+      await peer.readHead();
+      await peer.write(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+          "Sec-WebSocket-Accept: bm9ib2R5\r\n\r\n",
+      );
+      await peer.drain();
+    },
+    failure: /Cannot connect.*Sec-WebSocket-Accept/,
+  },
+  "an upgrade to something else": {
+    fail: refuse("101 Switching Protocols\r\nUpgrade: h2c"),
+    failure: /Cannot connect/,
+  },
+  "a refusal by 503 for an hour, by a date": {
+    fail: (peer) =>
+      refuse(`503 Busy\r\nRetry-After: ${new Date(Date.now() + 3_600_000).toUTCString()}`)(peer),
+    failure: /503.*again in 3(600|59\d) s/,
+  },
   "a violation": {
     async fail(peer) {
       await peer.openSession();
@@ -205,6 +229,36 @@ Deno.test("retry: a certificate of nobody we know is not tried again, and the hi
   assertMatch(outcome.failure ?? "", /Cannot connect.*certificate.*DENO_CERT/);
   assertEquals(outcome.attempts, 1);
   await handshake;
+});
+
+Deno.test("retry: a port with TLS for ws:, and one without for wss:, are not tried again", async () => {
+  const { cert, key } = await (await CertificateAuthority.create()).issue();
+  using listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key });
+  const handshake = (async () => {
+    using tls = await listener.accept();
+    await assertRejects(() => tls.handshake());
+  })();
+  await using server = new RawServer((peer) => peer.write("HTTP/1.1 400 Bad Request\r\n\r\n"));
+  const plain = new URL(server.url);
+  plain.protocol = "wss:";
+  const urls: [url: URL, failure: RegExp][] = [
+    [new URL(`ws://127.0.0.1:${listener.addr.port}/`), /Cannot connect.*wants wss:/],
+    [plain, /Cannot connect.*wants ws:/],
+  ];
+  for (const [url, failure] of urls) {
+    const outcome = await startCall(url, { maxRetries: 5 }).outcome;
+    assertMatch(outcome.failure ?? "", failure);
+    assertEquals(outcome.attempts, 1);
+  }
+  await handshake;
+});
+
+Deno.test("retry: a date of Retry-After that has passed is now", async () => {
+  const past = "Sun, 06 Nov 1994 08:49:37 GMT";
+  await using server = new RawServer(healthyFrom(1, refuse(`503 Busy\r\nRetry-After: ${past}`)));
+  const call = startCall(server.url, { maxRetries: 1 });
+  assertEquals((await call.outcome).failure, undefined);
+  assertEquals(eventsOf(call, "retry").map(({ delayMs }) => delayMs), [5]);
 });
 
 Deno.test("retry: without maxRetries, nothing is tried again", async () => {

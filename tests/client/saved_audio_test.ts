@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assertEquals, assertGreater, assertMatch, assertThrows } from "@std/assert";
 import { SavedAudio } from "../../lib/client/saved_audio.ts";
 import { assertSameBytes, TemporaryFolder, wavChunks } from "../helpers/program.ts";
 import { someMulaw } from "./wav_files.ts";
@@ -36,11 +36,25 @@ Deno.test("saved audio: 16-bit audio says so", async () => {
   });
 });
 
-Deno.test("saved audio: without a frame, the file is a WAV file of no length", async () => {
+Deno.test("saved audio: without a frame, there is no file, and the next may have its name", async () => {
+  await withPath((path) => {
+    for (let n = 0; n < 2; n++) {
+      const audio = SavedAudio.create(path, "PCMU");
+      assertGreater(Deno.statSync(path).size, 0);
+      audio.finish();
+      audio.finish();
+      assertEquals([audio.bytes, audio.failure], [0, undefined]);
+      assertThrows(() => Deno.statSync(path), Deno.errors.NotFound);
+    }
+  });
+});
+
+Deno.test("saved audio: a file without a frame that somebody removed is no matter of ours", async () => {
   await withPath((path) => {
     const audio = SavedAudio.create(path, "PCMU");
+    Deno.removeSync(path);
     audio.finish();
-    assertEquals(wavChunks(Deno.readFileSync(path)).get("data")?.length, 0);
+    assertEquals([audio.bytes, audio.failure], [0, undefined]);
   });
 });
 
@@ -66,11 +80,11 @@ Deno.test("saved audio: a file that is there is left alone", async () => {
 Deno.test("saved audio: a file that cannot be written is told, and nothing throws", async () => {
   await withPath((path) => {
     Deno.writeTextFileSync(path, "");
-    const audio = new SavedAudio(Deno.openSync(path, { read: true }), "PCMU");
+    const audio = new SavedAudio(Deno.openSync(path, { read: true }), path, "PCMU");
     audio.write(someMulaw(100));
     audio.finish();
     assertEquals(audio.bytes, 0);
     assertMatch(audio.failure ?? "", /\w/);
-    assertEquals(Deno.readFileSync(path).length, 0);
+    assertThrows(() => Deno.statSync(path), Deno.errors.NotFound);
   });
 });

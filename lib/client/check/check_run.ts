@@ -81,8 +81,11 @@ export class CheckRun {
       const second = await this.#attempt(changes);
       if (this.#busyMs(second) === undefined) return second;
     }
-    const status = first.end?.how === "refused" ? first.end.status : 0;
-    skip(`The server is busy: HTTP ${status}, again in ${Math.round(waitMs / 1000)} s`);
+    const { end } = first;
+    const status = end?.how === "refused" ? end.status : 0;
+    const seconds = end?.how === "refused" ? end.retryAfterSeconds : undefined;
+    const later = seconds === undefined ? "" : `, again in ${seconds} s`;
+    skip(`The server is busy: HTTP ${status}${later}`);
   }
 
   /** Asks for a connection, and takes the whole of the HTTP answer; 101 has no body. */

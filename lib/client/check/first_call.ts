@@ -3,6 +3,7 @@
  *
  * Imports its neighbours.
  */
+import { connectionHint, UNAUTHORIZED_HINT } from "../connection_hints.ts";
 import { CaseEnd } from "./check_case.ts";
 import type { CheckRun } from "./check_run.ts";
 import { describeEnd } from "./check_wire.ts";
@@ -12,26 +13,6 @@ export interface Nature {
   /** `none`: it selects no audio. `unknown`: it opened no session. */
   readonly audio: "some" | "none" | "unknown";
 }
-
-/** What to do about statuses that are met often. */
-const HINTS: Readonly<Record<number, string>> = {
-  401: "the API key or the client secret is not the server's, the clocks differ, or a proxy " +
-    "changes Host or the path, which are signed",
-  403: "the server, or a proxy before it, lets nobody in from here",
-  404: "nothing is at this path",
-  426: "nothing that takes WebSockets is at this path",
-  429: "the server is busy, or there were too many failures from here; try again later",
-  502: "a proxy cannot reach the server behind it",
-  503: "the server is full, or about to stop; try again later",
-};
-
-/** What to do about errors that are met often. */
-const ERROR_HINTS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nobody listens at this address; is the server started?",
-  ENOTFOUND: "there is no such host",
-  ECONNRESET: "the connection was dropped before there was an answer",
-  ETIMEDOUT: "no answer in time",
-};
 
 /** Makes a call, and tells why there can be no other. */
 export async function firstCall(run: CheckRun): Promise<Nature | { readonly problem: string }> {
@@ -50,17 +31,13 @@ async function explore(run: CheckRun): Promise<Nature | { readonly problem: stri
   const session = await run.attempt();
   const { end } = session;
   if (end !== undefined) {
-    const hint = end.how === "refused"
-      ? HINTS[end.status]
-      : end.how === "unreachable"
-      ? ERROR_HINTS[end.code ?? ""]
-      : undefined;
+    const hint = connectionHint(end);
     return { problem: hint === undefined ? describeEnd(end) : `${describeEnd(end)} (${hint})` };
   }
   session.send("open", run.usualOpen(session));
   const answer = await session.waitFor(["opened", "disconnect"], 5_000);
   if (answer.type === "disconnect" && answer.parameters.reason === "unauthorized") {
-    return { problem: `The server says "disconnect" (unauthorized): ${HINTS[401]}` };
+    return { problem: `The server says "disconnect" (unauthorized): ${UNAUTHORIZED_HINT}` };
   }
   const audio = answer.type === "disconnect"
     ? "unknown"

@@ -11,7 +11,7 @@ const log = getLogger(["audiohook", "api"]);
 
 /** Counts wrong tokens by address, so that guessing is not free. */
 export interface FailedTries {
-  /** Seconds until an address may try again; 0 if it may now. */
+  /** Seconds until an address that was beyond may try again. */
   readonly waitSeconds: (address: string) => number;
   /** An address tried a wrong token. `reached`: that was one too many, and the first such. */
   readonly fail: (address: string) => "within" | "reached" | "beyond";
@@ -43,20 +43,20 @@ export class AdminGate {
     // Of digests, whose lengths are the same whatever the token's is. The right one gets in whatever
     // others have tried: the address may be a proxy's, and no number of tries finds such a token.
     if (timingSafeEqual(digest(token), this.#expected)) return undefined;
-    const seconds = this.#tries.waitSeconds(address);
-    if (seconds > 0) {
-      return errorResponse(
-        "too_many_failures",
-        `Too many wrong tokens from this address: try again in ${seconds} s`,
-        { "retry-after": String(seconds) },
-      );
-    }
-    if (this.#tries.fail(address) === "reached") {
+    const count = this.#tries.fail(address);
+    if (count === "within") return unauthorized();
+    if (count === "reached") {
       log.warning("Too many wrong admin tokens from {address}: it is answered 429 for now", {
         address,
       });
     }
-    return unauthorized();
+    // Its time may be over in this very moment.
+    const seconds = Math.max(1, this.#tries.waitSeconds(address));
+    return errorResponse(
+      "too_many_failures",
+      `Too many wrong tokens from this address: try again in ${seconds} s`,
+      { "retry-after": String(seconds) },
+    );
   }
 }
 

@@ -15,6 +15,7 @@ import { type ApiStorage, patientStorage } from "./patient_storage.ts";
 import { matchPath, type Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
 import { StorageFailure, StorageTimeoutError } from "./storage_failure.ts";
+import { UnfinishedAnswers } from "./unfinished_answers.ts";
 import { WorkQueue } from "./work_queue.ts";
 
 const log = getLogger(["audiohook", "api"]);
@@ -40,6 +41,8 @@ export interface ApiRequestInfo {
   readonly remoteAddress: string;
   /** Path and query, exactly as sent. */
   readonly requestTarget: string;
+  /** Resolves when the answer was sent, or its connection has ended. */
+  readonly completed: Promise<void>;
 }
 
 /** Answers requests; `undefined` for one whose path is not below `/api/`. */
@@ -60,6 +63,8 @@ export const API_LIMITS: ApiLimits = {
   maxChangesWaiting: 100,
   stallTimeoutMs: 60_000,
   maxOpenFiles: 100,
+  // As many again may have been cut off.
+  maxUnfinishedAnswers: 200,
   maxPeaksRunning: 2,
   maxPeaksWaiting: 8,
   peaksWaitTimeoutMs: 20_000,
@@ -79,6 +84,7 @@ export function createApi(options: ApiOptions): Api {
     ...storage,
     limits,
     files: new OpenFiles(storage.archive, limits.maxOpenFiles),
+    unfinished: new UnfinishedAnswers(limits.maxUnfinishedAnswers),
     peaks: new WorkQueue({
       maxRunning: limits.maxPeaksRunning,
       maxWaiting: limits.maxPeaksWaiting,
@@ -90,7 +96,7 @@ export function createApi(options: ApiOptions): Api {
     request: Request,
     path: string,
     query: string,
-    remoteAddress: string,
+    { remoteAddress, completed }: ApiRequestInfo,
   ): Promise<Response> {
     const matched = matchPath(ROUTES, path);
     if (matched === undefined) {
@@ -111,7 +117,10 @@ export function createApi(options: ApiOptions): Api {
     const { id } = matched;
     const late = new AbortController();
     try {
-      const answering = route.answer({ request, id, query, late: late.signal }, parts);
+      const answering = route.answer(
+        { request, id, query, completed, late: late.signal },
+        parts,
+      );
       return await inTime(answering, limits.answerTimeoutMs, late) ?? tooLate(route, id);
     } catch (error) {
       return failed(route, id, error);
@@ -134,19 +143,16 @@ export function createApi(options: ApiOptions): Api {
     });
   }
 
-  return async (request, { remoteAddress, requestTarget }) => {
+  return async (request, info) => {
+    const { remoteAddress, requestTarget } = info;
     const [path = ""] = requestTarget.split("?", 1);
     if (path === "/metrics" && options.metrics !== undefined) {
       const response = answerMetrics(request, remoteAddress, options.metrics());
       return request.method === "HEAD" ? await withoutBody(response) : response;
     }
     if (path !== "/api" && !path.startsWith("/api/")) return undefined;
-    const response = await answer(
-      request,
-      path,
-      requestTarget.slice(path.length + 1),
-      remoteAddress,
-    );
+    const query = requestTarget.slice(path.length + 1);
+    const response = await answer(request, path, query, info);
     return request.method === "HEAD" ? await withoutBody(response) : response;
   };
 }

@@ -5,6 +5,7 @@
  */
 import type { OpenFiles } from "./open_files.ts";
 import type { ApiStorage } from "./patient_storage.ts";
+import type { UnfinishedAnswers } from "./unfinished_answers.ts";
 import type { WorkQueue } from "./work_queue.ts";
 
 /** What came of removing a recording. */
@@ -32,6 +33,8 @@ export interface ApiLimits {
   readonly stallTimeoutMs: number;
   /** Files that are read at a time. */
   readonly maxOpenFiles: number;
+  /** Answers with a file that clients have not read to their end, cut off or not. */
+  readonly maxUnfinishedAnswers: number;
   /** Outlines of audio that are computed at a time. */
   readonly maxPeaksRunning: number;
   /** And that wait for their turn. */
@@ -43,6 +46,7 @@ export interface ApiLimits {
 /** What routes are answered with. */
 export interface ApiParts extends ApiStorage {
   readonly files: OpenFiles;
+  readonly unfinished: UnfinishedAnswers;
   readonly peaks: WorkQueue;
   readonly limits: ApiLimits;
 }

@@ -25,9 +25,11 @@ const time = z.union([z.iso.datetime({ offset: true }), z.iso.date()], {
     "2026-11-22T09:30:00-05:00 (a plus sign is written %2B)",
 });
 
-const seconds = z.string().regex(/^\d{1,7}(\.\d{1,6})?$/, {
-  error: "expected seconds from the beginning of the audio, such as 12.5",
-}).transform(Number).pipe(z.number().min(0));
+const NO_SECONDS = { error: "expected seconds from the beginning of the audio, such as 12.5" };
+
+/** As programs write numbers: the time of a player may have 17 digits, or be `5e-7`. */
+const seconds = z.string().regex(/^\d+(\.\d+)?(e[+-]?\d+)?$/i, NO_SECONDS)
+  .transform(Number).pipe(z.number(NO_SECONDS).min(0));
 
 const channel = z.enum(["external", "internal"], { error: "expected external or internal" });
 
@@ -40,7 +42,7 @@ export const noQuerySchema = z.strictObject({});
 export const listQuerySchema = z.strictObject({
   from: time.meta({ description: "Started then or later; a date is its beginning in UTC" })
     .optional(),
-  to: time.meta({ description: "Started before" }).optional(),
+  to: time.meta({ description: "Started before that, which is after `from`" }).optional(),
   conversationId: uuid,
   organizationId: uuid,
   participant: z.string().min(1).max(256).meta({

@@ -22,8 +22,8 @@ export interface FileStreamOptions {
  *
  * Whatever breaks it off just ends it, before its announced length: the HTTP server then ends the
  * connection, and the client knows. An error of the stream would do no more, and be taken for a
- * defect of the server. The TCP connection of a client that does not read stays until that reads on
- * or is gone: there is no way to end it, but it costs little.
+ * defect of the server. It learns of neither before there is room for more: the TCP connection of a
+ * client that does not read stays until that reads on or is gone (unfinished_answers.ts).
  */
 export function fileStream(options: FileStreamOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
   const { chunks, file, stallTimeoutMs, onFailure } = options;

@@ -4,6 +4,7 @@
  * Imports its neighbours.
  */
 import { STATUS_CODE } from "@std/http/status";
+import { getLogger } from "@logtape/logtape";
 import type { z } from "zod";
 import type { RecordingPart } from "../storage/recording_archive.ts";
 import { InvalidCursorError, type RecordingFilter } from "../storage/recording_index.ts";
@@ -20,6 +21,8 @@ import { notFound, tooManyFiles } from "./opened_audio.ts";
 import type { ApiRequest } from "./route.ts";
 import { fromStorage } from "./storage_failure.ts";
 
+const log = getLogger(["audiohook", "api"]);
+
 /** GET /api/recordings */
 export async function listRecordings(
   { query }: ApiRequest<z.output<typeof listQuerySchema>, undefined>,
@@ -31,6 +34,8 @@ export async function listRecordings(
     ...(from === undefined ? {} : { fromMs: Date.parse(from) }),
     ...(to === undefined ? {} : { toMs: Date.parse(to) }),
   };
+  const { fromMs = -Infinity, toMs = Infinity } = filter;
+  if (fromMs >= toMs) return errorResponse("invalid_query", "to: expected a time after from");
   const page = await fromStorage(async () => {
     try {
       return await index.find(filter, limit, cursor);
@@ -60,10 +65,9 @@ export async function describeRecording(
   const { archive, index } = parts;
   let metadata = await fromStorage(() => archive.metadata(id));
   const entry = metadata === undefined ? await fromStorage(() => index.get(id)) : undefined;
+  const isUnderWay = metadata === undefined && await fromStorage(() => archive.isUnderWay(id));
   // It may have ended in between.
-  if (metadata === undefined && entry?.state !== "recording") {
-    metadata = await fromStorage(() => archive.metadata(id));
-  }
+  if (!isUnderWay) metadata ??= await fromStorage(() => archive.metadata(id));
   const hold = await fromStorage(() => archive.hold(id));
   const audioBytes = await sizeOf(id, "audio", parts);
   const messagesBytes = await sizeOf(id, "messages", parts);
@@ -79,13 +83,17 @@ export async function describeRecording(
     const answer: z.output<typeof endedRecordingSchema> = { ...metadata, id, state, ...files };
     return jsonResponse(STATUS_CODE.OK, answer);
   }
-  // The index is told of removals later than the files.
-  if (audioBytes === null && messagesBytes === null) return notFound();
-  if (entry !== undefined && entry.state !== "recording") {
-    // It ended, and was indexed: they were there once.
+  if (!isUnderWay) {
+    // The index is told of removals later than the files.
+    if (audioBytes === null && messagesBytes === null) return notFound();
+    log.error(
+      "Recording {id} has no metadata that can be read, and nobody writes it: either its .json is " +
+        "damaged or lost, or it could not be completed, and an earlier line says why",
+      { id },
+    );
     return errorResponse("damaged_metadata", "The metadata cannot be read: see the server's log");
   }
-  if (entry === undefined) {
+  if (entry?.state !== "recording") {
     return errorResponse("unavailable", "The recording is not in the index yet: try again later");
   }
   const answer: z.output<typeof runningRecordingSchema> = {

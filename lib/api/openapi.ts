@@ -123,9 +123,6 @@ function requestBodyOf({ body, bodyExample }: Route): JsonObject {
 function responseOf(
   { description, contentType, schema, example, headers }: ResponseDescription,
 ): JsonObject {
-  const described = Object.entries(headers ?? {}).map((
-    [name, description],
-  ) => [name, { description, schema: { type: "string" } }]);
   const media = {
     ...(schema === undefined ? {} : { schema: referenceTo(schema) }),
     ...(example === undefined ? {} : { example }),
@@ -133,18 +130,16 @@ function responseOf(
   const type = contentType ?? (schema === undefined ? undefined : "application/json");
   return {
     description,
-    ...(described.length === 0 ? {} : { headers: Object.fromEntries(described) }),
+    ...(headers === undefined ? {} : { headers: headersOf(headers) }),
     ...(type === undefined ? {} : { content: { [type]: media } }),
   };
 }
 
 function errorResponseOf(status: number, codes: readonly ErrorCode[]): JsonObject {
-  const header = errorHeader(status);
+  const headers = ERROR_HEADERS[status];
   return {
     description: codes.map((code) => `${code}: ${API_ERRORS[code].meaning}`).join(". "),
-    ...(header === undefined ? {} : {
-      headers: { [header[0]]: { description: header[1], schema: { type: "string" } } },
-    }),
+    ...(headers === undefined ? {} : { headers: headersOf(headers) }),
     content: {
       "application/json": {
         schema: { $ref: "#/components/schemas/Error" },
@@ -157,16 +152,22 @@ function errorResponseOf(status: number, codes: readonly ErrorCode[]): JsonObjec
   };
 }
 
-/** What an error's header says, by its status. */
-const ERROR_HEADERS: Readonly<Record<number, readonly [name: string, description: string]>> = {
-  401: ["WWW-Authenticate", "Bearer"],
-  416: ["Content-Range", "How many bytes there are"],
-  429: ["Retry-After", "In so many seconds"],
-  503: ["Retry-After", "In so many seconds"],
+/** What the headers of errors say, by status. */
+const ERROR_HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>> = {
+  401: { "WWW-Authenticate": "Bearer" },
+  416: { "Content-Range": "How many bytes there are", "Accept-Ranges": "bytes" },
+  429: { "Retry-After": "In so many seconds" },
+  503: { "Retry-After": "In so many seconds" },
 };
 
-function errorHeader(status: number): readonly [name: string, description: string] | undefined {
-  return ERROR_HEADERS[status];
+/** By name, from what they say. */
+function headersOf(headers: Readonly<Record<string, string>>): JsonObject {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, description]) => [name, {
+      description,
+      schema: { type: "string" },
+    }]),
+  );
 }
 
 /** By name, with references to one another. */

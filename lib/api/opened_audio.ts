@@ -1,9 +1,10 @@
 /**
  * A recording's audio, opened, with the names of its channels; or why there is none.
  *
- * Imports its neighbours.
+ * Imports lib/audio and its neighbours.
  */
 import { getLogger } from "@logtape/logtape";
+import type { WavFormatError } from "../audio/mod.ts";
 import type { RecordedFile } from "../storage/recording_archive.ts";
 import type { ApiParts } from "./api_parts.ts";
 import { errorResponse } from "./api_error.ts";
@@ -26,6 +27,33 @@ export type AudioOpening =
  * @throws {StorageFailure}
  */
 export async function openAudio(id: string, parts: ApiParts): Promise<AudioOpening> {
+  const first = await tryToOpen(id, parts);
+  if (first.outcome !== "unreadable") return first;
+  if (!first.isFinal) {
+    if (await fromStorage(() => parts.archive.isUnderWay(id))) {
+      const message = "Nothing is recorded so far: try again in a second";
+      return { outcome: "refused", response: errorResponse("no_audio", message) };
+    }
+    // It may have ended in between.
+    const second = await tryToOpen(id, parts);
+    if (second.outcome !== "unreadable") return second;
+  }
+  log.error("The audio of {id} is damaged", { id, error: first.error });
+  const response = errorResponse(
+    "damaged_audio",
+    "The audio is damaged: the server's log says how",
+  );
+  return { outcome: "refused", response };
+}
+
+/** Its beginning is no header: it is damaged or, unless the file is final, not written so far. */
+interface Unreadable {
+  readonly outcome: "unreadable";
+  readonly isFinal: boolean;
+  readonly error: WavFormatError;
+}
+
+async function tryToOpen(id: string, parts: ApiParts): Promise<AudioOpening | Unreadable> {
   const opened = await parts.files.open(id, "audio");
   if (opened.outcome === "busy") return { outcome: "refused", response: tooManyFiles() };
   if (opened.outcome === "absent") {
@@ -38,27 +66,28 @@ export async function openAudio(id: string, parts: ApiParts): Promise<AudioOpeni
     unused.move();
     return { outcome: "open", file, audio: found.audio };
   }
-  if (!file.isFinal) {
-    const response = errorResponse("no_audio", "Nothing is recorded so far: try again in a second");
-    return { outcome: "refused", response };
-  }
-  log.error("The audio of {id} is damaged", { id, error: found.error });
-  const response = errorResponse(
-    "damaged_audio",
-    "The audio is damaged: the server's log says how",
-  );
-  return { outcome: "refused", response };
+  return { outcome: "unreadable", isFinal: file.isFinal, error: found.error };
 }
 
 /** Says whether it is the recording that is not there, or only this part of it. */
 export async function nothingThere(
   id: string,
   part: "audio" | "messages",
-  { archive, index }: ApiParts,
+  { archive, files }: ApiParts,
 ): Promise<Response> {
-  const isThere = await fromStorage(() => archive.metadata(id)) !== undefined ||
-    await fromStorage(() => index.get(id)) !== undefined;
-  if (!isThere) return notFound();
+  if (await fromStorage(() => archive.metadata(id)) === undefined) {
+    if (await fromStorage(() => archive.isUnderWay(id))) {
+      return errorResponse(
+        part === "audio" ? "no_audio" : "no_messages",
+        "The recording is being made, and nothing of it can be read so far: try again later",
+      );
+    }
+    // Whose metadata are damaged, or were never written: it is there if it has another part.
+    const other = await files.open(id, part === "audio" ? "messages" : "audio");
+    if (other.outcome === "busy") return tooManyFiles();
+    if (other.outcome === "absent") return notFound();
+    await other.file[Symbol.asyncDispose]();
+  }
   return part === "audio"
     ? errorResponse("no_audio", "The recording has no audio: its session had none, or it is lost")
     : errorResponse("no_messages", "The recording has no messages");

@@ -15,7 +15,10 @@ const log = getLogger(["audiohook", "api"]);
 /** What the API needs of storage. */
 export interface ApiStorage {
   /** Where recordings are read and held. */
-  readonly archive: Pick<RecordingArchive, "metadata" | "open" | "hold" | "setHold">;
+  readonly archive: Pick<
+    RecordingArchive,
+    "metadata" | "isUnderWay" | "open" | "hold" | "setHold"
+  >;
   /** Where they are found. */
   readonly index: Pick<RecordingIndex, "get" | "find">;
   /** Removes a recording from wherever it is, unless it must not be. */
@@ -46,6 +49,7 @@ export function patientStorage(storage: ApiStorage, limits: ApiLimits): ApiStora
   return {
     archive: {
       metadata: (id) => reads.ask(() => archive.metadata(id)),
+      isUnderWay: (id) => reads.ask(() => archive.isUnderWay(id)),
       hold: (id) => reads.ask(() => archive.hold(id)),
       setHold: (id, hold) => changes.ask(() => archive.setHold(id, hold)),
       async open(id, part) {

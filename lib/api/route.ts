@@ -23,6 +23,8 @@ export interface RawRequest {
   readonly id: string;
   /** What follows the `?`. */
   readonly query: string;
+  /** Resolves when the answer was sent, or its connection has ended. */
+  readonly completed: Promise<void>;
   /** Aborted when it is too late for an answer. */
   readonly late: AbortSignal;
 }
@@ -34,6 +36,8 @@ export interface ApiRequest<Query, Body> {
   readonly id: string;
   readonly query: Query;
   readonly body: Body;
+  /** Resolves when the answer was sent, or its connection has ended. */
+  readonly completed: Promise<void>;
   /** Aborted when it is too late for an answer. */
   readonly late: AbortSignal;
 }
@@ -94,7 +98,7 @@ export function route<Query extends z.ZodObject, Body extends z.ZodType>(
   const hasId = description.path.includes(ID_PLACE);
   return {
     ...description,
-    async answer({ request, id, query: queryText, late }, parts) {
+    async answer({ request, id, query: queryText, completed, late }, parts) {
       if (hasId && placeOf(id) === undefined) {
         return errorResponse(
           "invalid_id",
@@ -112,7 +116,7 @@ export function route<Query extends z.ZodObject, Body extends z.ZodType>(
       const body = check(description.body, json?.value, "invalid_body");
       if (body.outcome === "refused") return body.response;
       return await answer(
-        { request, id, query: query.value, body: body.value, late },
+        { request, id, query: query.value, body: body.value, completed, late },
         parts,
       );
     },

@@ -30,7 +30,7 @@ import { jsonResponse } from "./json_response.ts";
 import { describeApi } from "./openapi.ts";
 import { type ResponseDescription, type Route, route } from "./route.ts";
 import { NDJSON, sendAudio, sendMessages, WAV } from "./send_audio.ts";
-import { FILE_REQUEST_HEADERS, FILE_RESPONSE_HEADERS } from "./send_file.ts";
+import { FILE_REQUEST_HEADERS, FILE_RESPONSE_HEADERS, FILE_STATE_HEADERS } from "./send_file.ts";
 import { sendPeaks } from "./send_peaks.ts";
 
 const QUERYLESS = { query: noQuerySchema, body: noBodySchema } as const;
@@ -48,7 +48,10 @@ function fileResponses(
       contentType,
       headers: { ...headers, "Content-Range": "Which bytes, of how many" },
     },
-    [STATUS_CODE.NotModified]: { description: "The client has the same", headers: {} },
+    [STATUS_CODE.NotModified]: {
+      description: "The client has the same",
+      headers: FILE_STATE_HEADERS,
+    },
   };
 }
 
@@ -189,7 +192,12 @@ export const ROUTES: readonly Route[] = [
     summary: "This description of the API",
     isPublic: true,
     ...QUERYLESS,
-    responses: { [STATUS_CODE.OK]: { description: "An OpenAPI document, version 3.1" } },
+    responses: {
+      [STATUS_CODE.OK]: {
+        description: "An OpenAPI document, version 3.1",
+        contentType: "application/json",
+      },
+    },
     errors: [],
   }, () => jsonResponse(STATUS_CODE.OK, apiDescription())),
 ];

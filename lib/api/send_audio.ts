@@ -28,7 +28,7 @@ export const WAV = "audio/wav";
 
 /** GET …/audio */
 export async function sendAudio(
-  { request, id, query }: ApiRequest<z.output<typeof audioQuerySchema>, undefined>,
+  { request, id, query, completed }: ApiRequest<z.output<typeof audioQuerySchema>, undefined>,
   parts: ApiParts,
 ): Promise<Response> {
   const { format, channel } = query;
@@ -55,12 +55,14 @@ export async function sendAudio(
     contentType: WAV,
     fileName: [id, ...names, "wav"].join("."),
     stallTimeoutMs: parts.limits.stallTimeoutMs,
+    unfinished: parts.unfinished,
+    completed,
   });
 }
 
 /** GET …/messages */
 export async function sendMessages(
-  { request, id }: ApiRequest<unknown, undefined>,
+  { request, id, completed, late }: ApiRequest<unknown, undefined>,
   parts: ApiParts,
 ): Promise<Response> {
   const opened = await parts.files.open(id, "messages");
@@ -68,7 +70,7 @@ export async function sendMessages(
   if (opened.outcome === "absent") return await nothingThere(id, "messages", parts);
   await using unsent = new AsyncDisposableStack();
   const file = unsent.use(opened.file);
-  const size = file.isFinal ? file.size : await fromStorage(() => endOfLastLine(file));
+  const size = file.isFinal ? file.size : await fromStorage(() => endOfLastLine(file, late));
   unsent.move();
   return await sendFile(request, {
     id,
@@ -78,6 +80,8 @@ export async function sendMessages(
     contentType: NDJSON,
     fileName: `${id}.jsonl`,
     stallTimeoutMs: parts.limits.stallTimeoutMs,
+    unfinished: parts.unfinished,
+    completed,
   });
 }
 
@@ -85,8 +89,8 @@ const LINE_BREAK = 10;
 const BLOCK_BYTES = 64 * 1024;
 
 /** Where the last whole line ends: of a file that is being written, the end may be half a line. */
-async function endOfLastLine(file: RecordedFile): Promise<number> {
-  for (let end = file.size; end > 0; end -= BLOCK_BYTES) {
+async function endOfLastLine(file: RecordedFile, late: AbortSignal): Promise<number> {
+  for (let end = file.size; end > 0 && !late.aborted; end -= BLOCK_BYTES) {
     const from = Math.max(0, end - BLOCK_BYTES);
     const found = (await readBytes(file, from, end)).lastIndexOf(LINE_BREAK);
     if (found >= 0) return from + found + 1;

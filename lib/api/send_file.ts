@@ -11,6 +11,7 @@ import { errorResponse } from "./api_error.ts";
 import { parseRange } from "./byte_range.ts";
 import { fileStream } from "./file_stream.ts";
 import { COMMON_HEADERS } from "./json_response.ts";
+import type { UnfinishedAnswers } from "./unfinished_answers.ts";
 import { allowsRange, evaluateConditions } from "./preconditions.ts";
 
 const log = getLogger(["audiohook", "api"]);
@@ -29,6 +30,10 @@ export interface FileAnswer {
   readonly fileName: string;
   /** How long the client may stop reading. */
   readonly stallTimeoutMs: number;
+  /** Has room for it, or not. */
+  readonly unfinished: UnfinishedAnswers;
+  /** Resolves when it was sent, or its connection has ended. */
+  readonly completed: Promise<void>;
 }
 
 /** The request headers that this understands. */
@@ -41,11 +46,16 @@ export const FILE_REQUEST_HEADERS = {
   "If-Unmodified-Since": "Last-Modified of what it has to be",
 } as const;
 
-/** The response headers that this sends. */
-export const FILE_RESPONSE_HEADERS = {
+/** The response headers that this sends, also to who has the same file. */
+export const FILE_STATE_HEADERS = {
   "ETag": "Strong if nothing is written to it any more, weak (W/) until then",
   "Last-Modified": "When it was last written to",
   "Accept-Ranges": "bytes",
+} as const;
+
+/** The response headers that this sends with a file. */
+export const FILE_RESPONSE_HEADERS = {
+  ...FILE_STATE_HEADERS,
   "Content-Length": "Bytes of the body",
   "Content-Disposition": "A name for the file",
 } as const;
@@ -93,6 +103,9 @@ export async function sendFile(request: Request, answer: FileAnswer): Promise<Re
     "content-disposition": `attachment; filename="${fileName}"`,
   };
   if (isHead) return new Response(null, { headers: bodyHeaders });
+  if (!answer.unfinished.tryAdd(answer.completed)) {
+    return errorResponse("busy", "As many downloads are under way as may be: try again later");
+  }
   const sent = unsent.move();
   const body = fileStream({
     chunks: rendition.read(from, to),

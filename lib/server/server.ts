@@ -39,6 +39,8 @@ export interface HttpRequestInfo {
   readonly remoteAddress: string;
   /** Path and query, exactly as sent: `Request.url` has a host that anybody can make up. */
   readonly requestTarget: string;
+  /** Resolves when the answer was sent, or its connection has ended. */
+  readonly completed: Promise<void>;
 }
 
 /** What a server needs. */
@@ -267,16 +269,18 @@ export function startServer(options: ServerOptions): AudioHookServer {
 
   function handle(
     request: Request,
-    { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>,
+    info: Deno.ServeHandlerInfo<Deno.NetAddr>,
   ): Response | Promise<Response> {
     const requestTarget = requestTargetOf(request);
     const [pathname = ""] = requestTarget.split("?", 1);
     if (pathname === path || pathname.startsWith(`${path}/`)) {
-      return connect(request, requestTarget, remoteAddr.hostname);
+      return connect(request, requestTarget, info.remoteAddr.hostname);
     }
     if (pathname !== "/healthz") {
-      const remoteAddress = addressOf(request, remoteAddr.hostname);
-      const answer = routes?.(request, { remoteAddress, requestTarget });
+      const remoteAddress = addressOf(request, info.remoteAddr.hostname);
+      // It may fail with its connection, and nobody need listen.
+      const completed = info.completed.catch(() => {});
+      const answer = routes?.(request, { remoteAddress, requestTarget, completed });
       return answer === undefined ? notFound() : answer.then((response) => response ?? notFound());
     }
     if (request.method === "GET" || request.method === "HEAD") {

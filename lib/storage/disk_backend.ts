@@ -48,6 +48,7 @@ export class DiskBackend implements RecordingBackend {
   readonly #freeSpace: FreeSpace;
   readonly #uploads: UploadQueue | undefined;
   readonly #givenUp: GivenUpRecordings;
+  #isRecovered = false;
 
   constructor(options: DiskBackendOptions) {
     const { dataDir, recordingsDir, syncSeconds, minFreeBytes = 0 } = options;
@@ -57,7 +58,9 @@ export class DiskBackend implements RecordingBackend {
       ...(syncSeconds === undefined ? {} : { syncSeconds }),
       hasUniqueNames: objects !== undefined,
     });
-    this.#files = new FileRecordingArchive(recordingsDir);
+    this.#files = new FileRecordingArchive(recordingsDir, {
+      isToBeCompleted: (id) => !this.#isRecovered || this.#givenUp.has(id),
+    });
     this.archive = objects === undefined ? this.#files : new CombinedArchive([
       this.#files,
       new S3RecordingArchive(objects.archiveClient ?? objects.client, objects.prefix),
@@ -114,7 +117,9 @@ export class DiskBackend implements RecordingBackend {
 
   async recover(onRecovered: OnRecovered, signal: AbortSignal): Promise<void> {
     const onDiskFailure = this.givenUp.bind(this);
-    await recoverRecordings(this.#recordingsDir, { signal, onRecovered, onDiskFailure });
+    const options = { signal, onRecovered, onDiskFailure };
+    const { isStopped } = await recoverRecordings(this.#recordingsDir, options);
+    this.#isRecovered = !isStopped;
   }
 
   start(onRecovered: OnRecovered): void {

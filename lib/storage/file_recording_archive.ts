@@ -36,6 +36,7 @@ import {
   readRegularFile,
 } from "./regular_file.ts";
 import { Turns } from "./turns.ts";
+import { isUnderWay } from "./under_way.ts";
 
 const log = getLogger(["audiohook", "archive"]);
 
@@ -55,20 +56,30 @@ const MAX_REPORTED = 10_000;
 export interface FileRecordingArchiveOptions {
   /** The present time, milliseconds since 1970; by default the system's. */
   readonly nowMs?: () => number;
+  /**
+   * Whether a recording that was left, by a killed server or by one whose disk failed, is yet to be
+   * completed: until then, it is under way. By default, none is.
+   */
+  readonly isToBeCompleted?: (id: string) => boolean;
 }
 
 /** Recordings in a folder, which need not be there yet. */
 export class FileRecordingArchive implements RecordingArchive {
   readonly #folder: string;
   readonly #nowMs: () => number;
+  readonly #isToBeCompleted: (id: string) => boolean;
   readonly #turns = new Turns();
   /** What the log has already. */
   readonly #reported = new Set<string>();
 
   /** @param folder Path of the folder that has a folder for each day. */
-  constructor(folder: string, { nowMs = Date.now }: FileRecordingArchiveOptions = {}) {
+  constructor(
+    folder: string,
+    { nowMs = Date.now, isToBeCompleted = () => false }: FileRecordingArchiveOptions = {},
+  ) {
     this.#folder = folder;
     this.#nowMs = nowMs;
+    this.#isToBeCompleted = isToBeCompleted;
   }
 
   /**
@@ -97,6 +108,14 @@ export class FileRecordingArchive implements RecordingArchive {
     const { data, error } = recordingMetadataSchema.safeParse(what.value);
     if (error !== undefined) this.#report(`${id}.json`, id, describeProblem(error));
     return data;
+  }
+
+  async isUnderWay(id: string): Promise<boolean> {
+    const location = await this.#find(id);
+    if (location === undefined || !await isRecordingThere(location)) return false;
+    // Not even the lock is looked at: whoever completes it must find it free.
+    if (this.#isToBeCompleted(id)) return await infoOf(`${location}.json`) === undefined;
+    return await isUnderWay(location, this.#nowMs());
   }
 
   async open(id: string, part: RecordingPart): Promise<RecordedFile | undefined> {

@@ -14,6 +14,7 @@ import { FILE_MODE } from "./file_modes.ts";
 import { syncFolder } from "./folder_sync.ts";
 import type { RecordingPlace } from "./recording_id.ts";
 import { infoOf, isAbsence, isRegularFile, openRegularFile } from "./regular_file.ts";
+import { isJustMade } from "./under_way.ts";
 
 /** Extensions of the files that make a recording, if one of them is there. */
 export const RECORDING_EXTENSIONS = [".wav", ".wav.part", ".jsonl", ".json"] as const;
@@ -33,9 +34,6 @@ const REMOVED_IN_ORDER = [
   ".json.part",
   ".json",
 ] as const;
-
-/** Whoever makes a recording locks its message log at once, but not in the moment it is there. */
-const LOCK_WITHIN_MS = 60_000;
 
 /** What became of a removal. */
 export type RemovalOutcome = "removed" | "not_found" | "being_made";
@@ -125,9 +123,9 @@ async function claimEnded(location: string, nowMs: number): Promise<Claim | unde
   // It is the first file that is made.
   if (messages === undefined) return { release() {} };
   const { file, info } = messages;
-  const ageMs = nowMs - (info.mtime?.getTime() ?? nowMs);
-  const isJustMade = info.size === 0 && ageMs < LOCK_WITHIN_MS;
-  if (!isJustMade && await file.tryLock(true)) return { release: () => file.close() };
+  if (!await isJustMade(location, info, nowMs) && await file.tryLock(true)) {
+    return { release: () => file.close() };
+  }
   file.close();
   return undefined;
 }

@@ -65,6 +65,11 @@ export class GivenUpRecordings implements AsyncDisposable {
     return this.#waiting.size;
   }
 
+  /** Whether a recording was given up, and is not completed so far. */
+  has(id: string): boolean {
+    return this.#waiting.has(id);
+  }
+
   /** A recording was given up. Its files may be open for a moment still. */
   add(id: string): void {
     if (this.#waiting.size >= this.#maxWaiting) {

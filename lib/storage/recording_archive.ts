@@ -45,6 +45,11 @@ export interface RecordingArchive {
   list(): AsyncIterable<string>;
   /** What is known of a recording that has ended; `undefined` if there is none. */
   metadata(id: string): Promise<RecordingMetadata | undefined>;
+  /**
+   * Whether a recording that has not ended is still being made, or about to be completed. What has
+   * no metadata and is not under way never gets any.
+   */
+  isUnderWay(id: string): Promise<boolean>;
   /** Opens a part to be read; `undefined` if the recording, or this part of it, is not there. */
   open(id: string, part: RecordingPart): Promise<RecordedFile | undefined>;
   /** The hold on a recording; `undefined` if there is none. */

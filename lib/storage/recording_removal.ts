@@ -73,6 +73,7 @@ export class RecordingRemoval {
     return {
       list: () => archive.list(),
       metadata: (id) => archive.metadata(id),
+      isUnderWay: (id) => archive.isUnderWay(id),
       open: (id, part) => archive.open(id, part),
       hold: (id) => archive.hold(id),
       setHold: (id, hold) => this.setHold(id, hold, by),

@@ -105,7 +105,7 @@ Deno.test("any request: is answered as the table of errors says, and nothing is 
           headers: { ...headers, authorization: `Bearer ${ADMIN_TOKEN}` },
           body: method === "GET" || method === "HEAD" ? undefined : body,
         }),
-        { remoteAddress: "192.0.2.1", requestTarget: target },
+        { remoteAddress: "192.0.2.1", requestTarget: target, completed: Promise.resolve() },
       );
       assert(response !== undefined);
       const bytes = await response.bytes();

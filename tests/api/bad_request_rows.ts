@@ -157,6 +157,12 @@ export const ROWS: readonly Row[] = [
   ]
     .map((time) => query(`/api/recordings?from=${time}`, `from: ${A_TIME}`)),
   query("/api/recordings?to=2026", `to: ${A_TIME}`),
+  query("/api/recordings?from=2026-11-22&to=2026-11-21", "to: expected a time after from"),
+  query("/api/recordings?to=2026-11-22&from=2026-11-22", "to: expected a time after from"),
+  query(
+    "/api/recordings?from=2026-11-22T09:30:00Z&to=2026-11-22T10:00:00%2B01:00",
+    "to: expected a time after from",
+  ),
   query("/api/recordings?conversationId=x", "conversationId: expected a UUID"),
   query("/api/recordings?organizationId=", "organizationId: expected a UUID"),
   query("/api/recordings?state=done", "state: expected recording, finished or recovered"),
@@ -189,15 +195,20 @@ export const ROWS: readonly Row[] = [
     "/api/recordings/{id}/peaks?pixels=10001",
     "pixels: expected a whole number from 1 to 10000",
   ),
-  query(
-    "/api/recordings/{id}/peaks?from=-1",
-    "from: expected seconds from the beginning of the audio, such as 12.5",
+  ...["", "-1", ".5", "5.", "1e", "1e999", "NaN", "Infinity", "0x10", "%20" + "1", "1,5"].map((
+    from,
+  ) =>
+    query(
+      `/api/recordings/{id}/peaks?from=${from}`,
+      "from: expected seconds from the beginning of the audio, such as 12.5",
+    )
   ),
   query(
     "/api/recordings/{id}/peaks?to=PT5S",
     "to: expected seconds from the beginning of the audio, such as 12.5",
   ),
   query("/api/recordings/{id}/peaks?from=2&to=2", "to: expected a place after from"),
+  query("/api/recordings/{id}/peaks?from=2&to=1.5e0", "to: expected a place after from"),
 
   // What is not there.
   ...["", "/audio", "/messages", "/peaks"].map((part): Row => ({

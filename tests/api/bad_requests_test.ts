@@ -4,6 +4,7 @@
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
 import { API_ERRORS, type ErrorCode } from "../../lib/api/api_error.ts";
 import { ADMIN_TOKEN, ApiServer } from "../helpers/api_server.ts";
+import { LogRecords } from "../helpers/log_records.ts";
 import { RawSocket, requestHead } from "../helpers/raw_socket.ts";
 import type { MadeAudio } from "../helpers/recordings.ts";
 import { noise } from "../helpers/wav_check.ts";
@@ -139,6 +140,25 @@ Deno.test("bad requests: guesses of the token are counted, and lock out nobody w
   // The address may be a proxy's.
   assertEquals((await ask(`Bearer ${ADMIN_TOKEN}`)).status, 200);
   assertEquals((await ask()).status, 401);
+});
+
+Deno.test("bad requests: guesses of the token are logged once, with the address and no guess", async () => {
+  await using logs = await LogRecords.watch();
+  await using api = await ApiServer.start({ maxFailuresPerMinute: 3 });
+  const statuses: Record<number, number> = {};
+  for (let i = 0; i < 40; i++) {
+    const headers = { authorization: `Bearer guess-${i}` };
+    const response = await api.fetch(i % 2 === 0 ? "/api/recordings" : "/api/recordings/x", {
+      headers,
+    });
+    await response.body?.cancel();
+    statuses[response.status] = (statuses[response.status] ?? 0) + 1;
+  }
+  assertEquals(statuses, { 401: 3, 429: 37 });
+  assertEquals(logs.records.length, 1);
+  const [record] = logs.of("Too many wrong admin tokens");
+  assertEquals([record?.level, record?.properties], ["warning", { address: "127.0.0.1" }]);
+  assertEquals(logs.text.includes("guess-"), false);
 });
 
 Deno.test("bad requests: a body that does not come is not waited for without end", async () => {

@@ -93,6 +93,59 @@ Deno.test("download: as many files are open as may be, and the next is told to c
   await api.closed();
 });
 
+Deno.test("download: so many may be cut off and unread, and the next is told to come again", async () => {
+  using _defects = watchDefects();
+  await using logs = await LogRecords.watch();
+  await using api = await ApiServer.start({
+    limits: { stallTimeoutMs: 300, maxUnfinishedAnswers: 2 },
+  });
+  const path = await recordMuch(api);
+  const { id } = await api.record({ audio: STEREO });
+  // Answers that are read leave their places.
+  const read = () => api.fetch(`/api/recordings/${id}/audio`).then(statusOf);
+  for (let n = 0; n < 5; n++) {
+    await until(async () => await read() === 200, "room for what is read");
+  }
+  logs.records.length = 0;
+  await using one = await RawSocket.connect(api.server.addr.port);
+  await using two = await RawSocket.connect(api.server.addr.port);
+  for (const socket of [one, two]) {
+    await socket.request(path, authorized(api));
+    await socket.answer();
+  }
+  // Both are cut off, but the client has not noticed.
+  await api.closed();
+  for (const target of [path, `/api/recordings/${id}/audio`, `/api/recordings/${id}/messages`]) {
+    const response = await api.fetch(target);
+    assertEquals([response.status, response.headers.get("retry-after")], [503, "5"]);
+    assertEquals((await response.json()).error.code, "busy");
+  }
+  await api.closed();
+  for (const target of ["", `/${id}`, `/${id}/peaks`]) {
+    assertEquals(await api.fetch(`/api/recordings${target}`).then(statusOf), 200, target);
+  }
+  assertEquals(await api.fetch(path, { method: "HEAD" }).then(statusOf), 200);
+  assertEquals(logs.records.map(({ level, properties }) => [level, properties]), [
+    ["warning", { count: 2 }],
+  ]);
+  // One that goes makes room, and so does one that reads what there is.
+  one.drop();
+  await until(async () => await read() === 200, "room of one that went");
+  await two.end();
+  await until(async () => {
+    const both = await Promise.all([api.fetch(path), api.fetch(path)]);
+    const statuses = both.map(({ status }) => status);
+    for (const { body } of both) await body?.cancel();
+    return statuses.every((status) => status === 200);
+  }, "room of both");
+  await api.closed();
+});
+
+async function statusOf(response: Response): Promise<number> {
+  await response.body?.cancel();
+  return response.status;
+}
+
 Deno.test("download: storage that fails in the middle ends it, is logged once, and leaves no file open", async () => {
   using _defects = watchDefects();
   await using logs = await LogRecords.watch();

@@ -21,7 +21,11 @@ async function ask(
   headers: HeadersInit = { authorization: `Bearer ${ADMIN_TOKEN}` },
 ): Promise<Response | undefined> {
   const request = new Request("http://localhost/metrics", { method, headers });
-  return await createApi(options)(request, { remoteAddress: "::1", requestTarget: "/metrics" });
+  return await createApi(options)(request, {
+    remoteAddress: "::1",
+    requestTarget: "/metrics",
+    completed: Promise.resolve(),
+  });
 }
 
 Deno.test("metrics: are there for who has the admin token", async () => {

@@ -100,6 +100,31 @@ Deno.test("peaks: of a recording that is being made, of what is there", async ()
   assertEquals(unnamed, [{ ...channels[0], channel: null }]);
 });
 
+Deno.test("peaks: places may be any numbers, as programs write them", async () => {
+  await using api = await ApiServer.start();
+  const audio: MadeAudio = { format: "PCMU", channels: ["internal"], data: noise(16_000) };
+  const { id } = await api.record({ audio });
+  const rows: readonly (readonly [place: string, samples: number])[] = [
+    ["0.30000000000000004", 2_400],
+    ["1.345678901", 10_765],
+    ["5e-7", 0],
+    ["2.5E-1", 2_000],
+    ["1e+0", 8_000],
+    ["00001.50", 12_000],
+    ["12345678901.5", 16_000],
+    ["1e300", 16_000],
+    ["1e308", 16_000],
+  ];
+  for (const [place, expected] of rows) {
+    const query = new URLSearchParams({ from: place, pixels: "3" });
+    const response = await api.fetch(`/api/recordings/${id}/peaks?${query}`);
+    const { fromSamples, channels } = await response.json();
+    assertEquals([response.status, fromSamples], [200, expected], place);
+    assertEquals(channels, [peaksOf(audio, "internal", expected, 16_000, 3)], place);
+  }
+  await api.closed();
+});
+
 Deno.test("peaks: of hours of audio, others are answered meanwhile", async () => {
   await using api = await ApiServer.start();
   const audio: MadeAudio = { format: "PCMU", channels: BOTH, data: noise(1000) };
@@ -127,6 +152,7 @@ function held(archive: FolderArchive, gate: Promise<void>): RecordingArchive {
   return {
     list: () => archive.list(),
     metadata: (id) => archive.metadata(id),
+    isUnderWay: (id) => archive.isUnderWay(id),
     hold: (id) => archive.hold(id),
     setHold: (id, hold) => archive.setHold(id, hold),
     remove: (id) => archive.remove(id),

@@ -249,6 +249,7 @@ Deno.test("recordings: storage that fails is answered 503 without a word of it, 
     archive: () => ({
       list: () => ({ [Symbol.asyncIterator]: () => ({ next: fail }) }),
       metadata: fail,
+      isUnderWay: fail,
       open: fail,
       hold: fail,
       setHold: fail,
@@ -307,6 +308,7 @@ Deno.test("recordings: a late answer lets go of its file", async () => {
     archive: (archive) => ({
       list: () => archive.list(),
       metadata: (id) => archive.metadata(id),
+      isUnderWay: (id) => archive.isUnderWay(id),
       hold: (id) => archive.hold(id),
       setHold: (id, hold) => archive.setHold(id, hold),
       remove: (id) => archive.remove(id),
@@ -332,6 +334,7 @@ Deno.test("recordings: one that ends while it is asked for is described as one t
     archive: (archive) => ({
       list: () => archive.list(),
       metadata: async (id) => asked++ === 0 ? undefined : await archive.metadata(id),
+      isUnderWay: (id) => archive.isUnderWay(id),
       hold: (id) => archive.hold(id),
       setHold: (id, hold) => archive.setHold(id, hold),
       remove: (id) => archive.remove(id),

@@ -54,6 +54,7 @@ const archive: RecordingArchive = {
     }
   },
   metadata: () => Promise.reject(new Error("Expected that no metadata is read")),
+  isUnderWay: () => Promise.reject(new Error("Expected that no recording is looked at")),
   open: () => Promise.reject(new Error("Expected that nothing is opened")),
   hold: () => Promise.resolve(undefined),
   setHold: () => Promise.resolve(false),

@@ -45,6 +45,15 @@ export class FolderArchive implements RecordingArchive {
     return text === undefined ? undefined : recordingMetadataSchema.parse(JSON.parse(text));
   }
 
+  /** What has audio of its final name, or metadata, is not. */
+  async isUnderWay(id: string): Promise<boolean> {
+    const [log, ...ended] = [".jsonl", ".wav", ".json"].map((extension) =>
+      this.#path(id, extension)
+    );
+    if (log === undefined || !await exists(log)) return false;
+    return !(await Promise.all(ended.map((path) => exists(path ?? "")))).includes(true);
+  }
+
   async open(id: string, part: RecordingPart): Promise<RecordedFile | undefined> {
     const extensions = part === "audio" ? [".wav", ".wav.part"] : [".jsonl"];
     for (const extension of extensions) {

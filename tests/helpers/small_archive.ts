@@ -68,6 +68,10 @@ export class SmallArchive implements RecordingArchive {
     };
   }
 
+  async isUnderWay(id: string): Promise<boolean> {
+    return await Deno.stat(this.#path(id, ".json")).then(() => false, () => true);
+  }
+
   hold(): Promise<undefined> {
     return Promise.resolve(undefined);
   }

@@ -3,18 +3,23 @@
  */
 import { assertEquals } from "@std/assert";
 import type { HttpRequestInfo } from "../../lib/server/mod.ts";
+import { within } from "../helpers/deadline.ts";
 import { LogRecords } from "../helpers/log_records.ts";
 import { rawRequest } from "../helpers/raw_socket.ts";
 import { TestServer, type TestServerOptions } from "../helpers/test_server.ts";
 import { ENDPOINT } from "../helpers/wire_client.ts";
 
-interface Asked extends HttpRequestInfo {
+interface Asked extends Omit<HttpRequestInfo, "completed"> {
   readonly method: string;
 }
 
 /** Routes that answer `/mine`, and note what they were asked. */
-function routes(asked: Asked[]): TestServerOptions["routes"] {
-  return (request, info) => {
+function routes(
+  asked: Asked[],
+  completions: Promise<void>[] = [],
+): TestServerOptions["routes"] {
+  return (request, { completed, ...info }) => {
+    completions.push(completed);
     asked.push({ method: request.method, ...info });
     if (info.requestTarget.startsWith("/sync")) return undefined;
     if (!info.requestTarget.startsWith("/mine")) return Promise.resolve(undefined);
@@ -60,6 +65,14 @@ Deno.test("routes: are told the address that our proxy tells, if there is one", 
   });
   await ask(proxied, "/mine", headers);
   assertEquals(asked.map(({ remoteAddress }) => remoteAddress), ["127.0.0.1", "198.51.100.7"]);
+});
+
+Deno.test("routes: are told when their answer was sent", async () => {
+  const completions: Promise<void>[] = [];
+  await using server = await TestServer.start({ routes: routes([], completions) });
+  for (const target of ["/mine", "/other"]) await ask(server, target);
+  assertEquals(completions.length, 2);
+  await within(Promise.all(completions), "end of both");
 });
 
 Deno.test("routes: get the target as it was sent, whatever the host", async () => {

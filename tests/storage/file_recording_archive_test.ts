@@ -59,6 +59,50 @@ Deno.test("FileRecordingArchive: a recording that is being made is listed, read 
   assertEquals(await archive.hold(ID), HOLD);
 });
 
+Deno.test("FileRecordingArchive: one is under way as long as somebody writes it", async () => {
+  await using recordings = await RecordedFiles.create();
+  const archive = new FileRecordingArchive(recordings.folder);
+  await recordings.put(ID, { ".jsonl": "" });
+  assertEquals(await archive.isUnderWay(ID), true, "just begun");
+  const anHourAgo = new Date(Date.now() - 3_600_000);
+  await Deno.utime(recordings.path(ID, ".jsonl"), anHourAgo, anHourAgo);
+  assertEquals(await archive.isUnderWay(ID), false, "begun an hour ago");
+  // Whose log was lost, and is made anew by who completes it.
+  const other = `${ID}.2`;
+  await recordings.put(other, { ".wav.part": noise(1000) });
+  assertEquals(await archive.isUnderWay(other), false, "without messages");
+  await recordings.put(other, { ".jsonl": "" });
+  assertEquals(await archive.isUnderWay(other), false, "with audio that nobody writes");
+  await recordings.put(ID, { ".jsonl": "{}\n" });
+  {
+    using _lock = await recordings.lock(ID);
+    assertEquals(await archive.isUnderWay(ID), true, "locked");
+  }
+  // Those who ask don't take each other for who writes it, nor keep anybody from it.
+  const answers = await Promise.all(Array.from({ length: 20 }, () => archive.isUnderWay(ID)));
+  assertEquals(new Set(answers), new Set([false]));
+  using _lock = await recordings.lock(ID);
+  assertEquals(await archive.isUnderWay(ID), true, "locked again");
+  // Just before its lock is let go, it has ended.
+  await recordings.put(ID, { ".json": "{" });
+  assertEquals(await archive.isUnderWay(ID), false, "ended");
+});
+
+Deno.test("FileRecordingArchive: what is to be completed is under way, and its lock left alone", async () => {
+  await using recordings = await RecordedFiles.create();
+  let isToBeCompleted = true;
+  const archive = new FileRecordingArchive(recordings.folder, {
+    isToBeCompleted: () => isToBeCompleted,
+  });
+  await recordings.put(ID, { ".wav.part": noise(1000), ".jsonl": "{}\n" });
+  await recordings.put(`${ID}.2`, { ".wav": noise(1000), ".jsonl": "{}\n", ".json": "{" });
+  const underWay = async () =>
+    await Promise.all([ID, `${ID}.2`, `${ID}.3`].map((id) => archive.isUnderWay(id)));
+  assertEquals(await underWay(), [true, false, false]);
+  isToBeCompleted = false;
+  assertEquals(await underWay(), [false, false, false]);
+});
+
 Deno.test("FileRecordingArchive: a recording that is being made is not removed", async () => {
   await using recordings = await RecordedFiles.create();
   const archive = new FileRecordingArchive(recordings.folder);

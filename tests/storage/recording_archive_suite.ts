@@ -114,6 +114,7 @@ export function testRecordingArchive(name: string, make: () => Promise<ArchiveUn
     assertEquals(await Array.fromAsync(archive.list()), []);
     for (const id of [ID, ...MALFORMED_IDS]) {
       assertEquals(await archive.metadata(id), undefined, id);
+      assertEquals(await archive.isUnderWay(id), false, id);
       assertEquals(await archive.open(id, "audio"), undefined, id);
       assertEquals(await archive.open(id, "messages"), undefined, id);
       assertEquals(await archive.hold(id), undefined, id);
@@ -211,6 +212,7 @@ export function testRecordingArchive(name: string, make: () => Promise<ArchiveUn
       const id = `2026-01-31.${SESSION}.${index + 2}`;
       await put(id, { audio: noise(10), metadata });
       assertEquals(await archive.metadata(id), undefined, metadata);
+      assertEquals(await archive.isUnderWay(id), false, metadata);
       assertEquals((await Array.fromAsync(archive.list())).includes(id), true);
       assertEquals(await archive.remove(id), "removed");
     }

@@ -184,6 +184,7 @@ Deno.test("shared index: what others are making stays when one starts, by its ob
       await index.put(entryOf(late.id, metadataOf(late)));
     },
     metadata: (id: string) => archive.metadata(id),
+    isUnderWay: (id: string) => archive.isUnderWay(id),
     open: (id: string, part: "audio" | "messages") => archive.open(id, part),
     hold: (id: string) => archive.hold(id),
     setHold: () => Promise.resolve(false),

@@ -46,6 +46,13 @@ export class CombinedArchive implements RecordingArchive {
     return await this.#first((place) => place.metadata(id));
   }
 
+  async isUnderWay(id: string): Promise<boolean> {
+    for (const place of this.#places) {
+      if (await place.isUnderWay(id)) return true;
+    }
+    return false;
+  }
+
   async open(id: string, part: RecordingPart): Promise<RecordedFile | undefined> {
     return await this.#first((place) => place.open(id, part));
   }

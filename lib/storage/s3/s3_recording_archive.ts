@@ -90,6 +90,11 @@ export class S3RecordingArchive implements RecordingArchive {
     return metadata;
   }
 
+  async isUnderWay(id: string): Promise<boolean> {
+    const place = placeOf(id);
+    return place !== undefined && this.#isBeingMade(await this.#objects(place));
+  }
+
   /** Opens a part of a recording that has ended. */
   async open(id: string, part: RecordingPart): Promise<RecordedFile | undefined> {
     const place = placeOf(id);
@@ -133,11 +138,7 @@ export class S3RecordingArchive implements RecordingArchive {
     if (place === undefined) return "not_found";
     const objects = await this.#objects(place);
     if (objects.length === 0) return "not_found";
-    const segments = objects.filter(({ rest }) => rest.startsWith(SEGMENTS));
-    const hasEnded = objects.some(({ rest }) => rest === ".json");
-    const sinceMs = this.#nowMs() - ABANDONED_MS;
-    const isMade = segments.some(({ modifiedAt }) => modifiedAt.getTime() > sinceMs);
-    if (!hasEnded && isMade) return "being_made";
+    if (this.#isBeingMade(objects)) return "being_made";
     // Segments first: without metadata, they would be taken for a recording to be completed. Then the
     // metadata: what is left without them is no recording.
     const order = (rest: string) => rest.startsWith(SEGMENTS) ? 0 : rest === ".json" ? 1 : 2;
@@ -152,6 +153,14 @@ export class S3RecordingArchive implements RecordingArchive {
     if (await this.#client.head(this.#keys.of(place, ".json")) !== undefined) return true;
     for await (const _ of this.#client.list(this.#keys.base(place) + SEGMENTS)) return true;
     return false;
+  }
+
+  #isBeingMade(objects: readonly (ListedObject & { readonly rest: string })[]): boolean {
+    if (objects.some(({ rest }) => rest === ".json")) return false;
+    const sinceMs = this.#nowMs() - ABANDONED_MS;
+    return objects.some(({ rest, modifiedAt }) =>
+      rest.startsWith(SEGMENTS) && modifiedAt.getTime() > sinceMs
+    );
   }
 
   /** All objects of a recording, and what their keys have after the name. */

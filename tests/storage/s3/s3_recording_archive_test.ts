@@ -202,6 +202,7 @@ Deno.test("S3RecordingArchive: one that is being made is not removed", async () 
   const archive = new S3RecordingArchive(client);
   await client.put(`recordings/${DAY}/${UUID}.part/begin`, bytes("{}"));
   assertEquals(await archive.remove(ID), "being_made");
+  assertEquals(await archive.isUnderWay(ID), true);
   assertEquals(await archive.setHold(ID, HOLD), true);
   assertEquals(await archive.metadata(ID), undefined);
   assertEquals((await keysOf(client)).length, 2);
@@ -224,6 +225,8 @@ Deno.test("S3RecordingArchive: what nobody ends or completes is removed, once it
   // A new sign of life, or of somebody who completes it.
   await client.put(`${base}.part/claim`, noise(10));
   assertEquals(await after(11).remove(ID), "being_made");
+  assertEquals(await after(11).isUnderWay(ID), true);
+  assertEquals(await after(13).isUnderWay(ID), false);
   assertEquals(await after(13).remove(ID), "removed");
   assertEquals(await keysOf(client), others);
   assertEquals(await after(13).remove(ID), "not_found");
@@ -290,5 +293,6 @@ Deno.test("CombinedArchive: from wherever it is; holds and removals are for all 
   await client.put(`near/${DAY}/${UUID}.part/begin`, bytes("{}"));
   await store(client, ID, "far/");
   assertEquals(await archive.remove(ID), "being_made");
+  assertEquals(await archive.isUnderWay(ID), true);
   assertEquals((await keysOf(client)).length, 4, "nothing was removed");
 });

@@ -5,11 +5,11 @@
  */
 import { describeFailure } from "../config/describe_failure.ts";
 import { listenForStopSignals } from "../config/stop_signals.ts";
-import { writeText } from "../config/text_output.ts";
 import { CALL_HELP } from "./call_help.ts";
 import { type CallOptions, readCallOptions } from "./call_options.ts";
 import { JsonReport } from "./json_report.ts";
 import { reportCall } from "./report_call.ts";
+import type { ReportOutput } from "./report_output.ts";
 import { runCommand } from "./run_command.ts";
 import { SavedAudio } from "./saved_audio.ts";
 import { UsageError } from "./server_options.ts";
@@ -24,15 +24,15 @@ const INTERRUPTED = 130;
  * @returns The exit code.
  */
 export function callCommand(args: readonly string[]): Promise<number> {
-  return runCommand(async () => {
+  return runCommand(async (output) => {
     const options = await readCallOptions(args);
-    if (options !== undefined) return await call(options);
-    writeText(Deno.stdout, `${CALL_HELP}\n`);
+    if (options !== undefined) return await call(options, output);
+    output.write(`${CALL_HELP}\n`);
     return 0;
   });
 }
 
-async function call(options: CallOptions): Promise<number> {
+async function call(options: CallOptions, output: ReportOutput): Promise<number> {
   const { saveAudio, isJson, showsMessages } = options;
   const savedAudio = saveAudio === undefined ? undefined : createFile(saveAudio, options);
   const controller = new AbortController();
@@ -43,7 +43,7 @@ async function call(options: CallOptions): Promise<number> {
     ...options,
     savedAudio,
     showsMessages,
-    report: isJson ? new JsonReport() : new TextReport(),
+    report: isJson ? new JsonReport(output) : new TextReport(output),
     signal: controller.signal,
     onQuitKey: isJson ? undefined : (does) => {
       if (does === "interrupt" && controller.signal.aborted) Deno.exit(INTERRUPTED);

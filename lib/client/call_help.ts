@@ -49,7 +49,7 @@ What happens in it
 What is printed
   --messages      Every text message, too: > of the client, < of the server
   --json          A JSON object a line, for each event; the last one is the outcome
-  --help          This text
+  --help          This text (also -h)
 
 Keys, on a terminal and without --json: ${KEYS_HELP}.
 Ctrl-C closes the call properly; a second one, a second later, ends it at once.

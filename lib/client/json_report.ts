@@ -3,7 +3,7 @@
  *
  * Imports its neighbours and how text is written.
  */
-import { escapeControls, writeText } from "../config/text_output.ts";
+import { escapeControls } from "../config/text_output.ts";
 import { SAMPLE_RATE } from "../protocol/mod.ts";
 import type { CallEvent } from "./call_event.ts";
 import {
@@ -13,36 +13,44 @@ import {
   type CallReport,
   summarizeRoundTrips,
 } from "./call_report.ts";
+import type { ReportOutput } from "./report_output.ts";
 
 /** Writes lines of JSON: `calling`, each event, `message`, `action`, and last `outcome`. */
 export class JsonReport implements CallReport {
+  readonly #output: ReportOutput;
+
+  /** @param output Where it is written. */
+  constructor(output: ReportOutput) {
+    this.#output = output;
+  }
+
   begin({ url, sessionId, organizationId, conversationId }: CallBeginning): void {
-    write({ type: "calling", url: url.href, sessionId, organizationId, conversationId });
+    this.#write({ type: "calling", url: url.href, sessionId, organizationId, conversationId });
   }
 
   event(event: CallEvent): void {
-    write(event);
+    this.#write(event);
   }
 
   message(from: "client" | "server", text: string): void {
-    write({ type: "message", from, ...parse(text) });
+    this.#write({ type: "message", from, ...parse(text) });
   }
 
   progress(): void {}
 
   action({ step, what, wasPossible, hint }: CallAction): void {
-    write({ type: "action", step, what, wasPossible, hint });
+    this.#write({ type: "action", step, what, wasPossible, hint });
   }
 
   keys(): void {}
 
   closing(): void {
-    write({ type: "closing" });
+    this.#write({ type: "closing" });
   }
 
   end({ outcome, failures, savedAudioBytes }: CallEnding): void {
     const { failure: _, roundTripsMs, positionSamples, ...numbers } = outcome;
-    write({
+    this.#write({
       type: "outcome",
       isGood: failures.length === 0,
       failures,
@@ -53,6 +61,11 @@ export class JsonReport implements CallReport {
       savedAudioBytes,
     });
   }
+
+  #write(value: object): void {
+    // JSON leaves some characters as they are that steer a terminal.
+    this.#output.write(`${escapeControls(JSON.stringify(value))}\n`);
+  }
 }
 
 function parse(text: string): { readonly message: unknown } | { readonly text: string } {
@@ -61,9 +74,4 @@ function parse(text: string): { readonly message: unknown } | { readonly text: s
   } catch {
     return { text };
   }
-}
-
-function write(value: object): void {
-  // JSON leaves some characters as they are that steer a terminal.
-  writeText(Deno.stdout, `${escapeControls(JSON.stringify(value))}\n`);
 }

@@ -13,16 +13,40 @@ import { UsageError } from "./server_options.ts";
 
 const MAX_WAV_BYTES = 256 * 1024 * 1024;
 
-/** What was given; by `node:util`, whose errors are about the options. */
+/**
+ * What was given; by `node:util`, whose errors are about the options. Of an option that is given
+ * twice, it would take the last one without a word.
+ *
+ * @param lists Options that take several values with commas in between.
+ */
 export function parseOptions<const T extends ParseArgsConfig>(
   config: T,
+  lists: readonly string[] = [],
 ): ReturnType<typeof parseArgs<T>> {
+  const repeated = repeatedOption(config);
+  if (repeated !== undefined) {
+    const how = lists.includes(repeated) ? ", with commas between its values" : "";
+    throw new UsageError(`Expected --${repeated} once${how}; see --help`);
+  }
   try {
     return parseArgs(config);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new UsageError(`${why.replaceAll("\n", " ")}; see --help`);
   }
+}
+
+/** The first option that is given for the second time. */
+function repeatedOption(config: ParseArgsConfig): string | undefined {
+  // Not strict: what is wrong besides is told by its own error.
+  const { tokens } = parseArgs({ ...config, strict: false, tokens: true });
+  const seen = new Set<string>();
+  for (const token of tokens) {
+    if (token.kind !== "option") continue;
+    if (seen.has(token.name)) return token.name;
+    seen.add(token.name);
+  }
+  return undefined;
 }
 
 /** What may be left out. */

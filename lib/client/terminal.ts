@@ -1,23 +1,30 @@
 /**
  * Lines and a progress bar for the command line tools.
  *
- * Imports how text is written from the configuration.
+ * Imports its neighbours, and how text is written from the configuration.
  */
-import { escapeControls, writeText } from "../config/text_output.ts";
+import { escapeControls } from "../config/text_output.ts";
+import { ReportOutput } from "./report_output.ts";
 
 const BAR_WIDTH = 30;
 
 /** Writes to standard output; a progress bar stays below the lines. */
 export class Terminal {
+  readonly #output: ReportOutput;
   readonly #isTerminal = Deno.stdout.isTerminal();
   #bar = "";
   #printedTenths = 0;
 
+  /** @param output Where it is written; one of its own unless given. */
+  constructor(output = new ReportOutput()) {
+    this.#output = output;
+  }
+
   /** Prints a line. What steers a terminal is escaped: the text may be the server's. */
   print(text: string): void {
     const line = escapeControls(text);
-    if (this.#isTerminal) write(`\r\x1b[K${line}\n${this.#bar}`);
-    else write(`${line}\n`);
+    if (this.#isTerminal) this.#output.write(`\r\x1b[K${line}\n${this.#bar}`);
+    else this.#output.write(`${line}\n`);
   }
 
   /** Shows a progress bar; where there is no terminal, a line for each tenth. */
@@ -26,7 +33,7 @@ export class Terminal {
     const bar = `[${"#".repeat(filled)}${".".repeat(BAR_WIDTH - filled)}] ${text}`;
     if (this.#isTerminal) {
       this.#bar = bar;
-      write(`\r\x1b[K${bar}`);
+      this.#output.write(`\r\x1b[K${bar}`);
     } else if (Math.floor(fraction * 10) > this.#printedTenths) {
       this.#printedTenths = Math.floor(fraction * 10);
       this.print(bar);
@@ -35,11 +42,7 @@ export class Terminal {
 
   /** Leaves the progress bar as it is. */
   endProgress(): void {
-    if (this.#bar !== "") write("\n");
+    if (this.#bar !== "") this.#output.write("\n");
     this.#bar = "";
   }
-}
-
-function write(text: string): void {
-  writeText(Deno.stdout, text);
 }

@@ -14,6 +14,7 @@ import {
 } from "./call_report.ts";
 import type { CallEvent } from "./call_event.ts";
 import type { CallOutcome } from "./place_call.ts";
+import type { ReportOutput } from "./report_output.ts";
 import { Terminal } from "./terminal.ts";
 
 /** At the end: each was shown when it happened, too. */
@@ -21,9 +22,14 @@ const MAX_VIOLATIONS_SHOWN = 10;
 
 /** Writes to standard output. */
 export class TextReport implements CallReport {
-  readonly #terminal = new Terminal();
+  readonly #terminal: Terminal;
   #totalSamples = 0;
   #asksLanguages = false;
+
+  /** @param output Where it is written; one of its own unless given. */
+  constructor(output?: ReportOutput) {
+    this.#terminal = new Terminal(output);
+  }
 
   begin(beginning: CallBeginning): void {
     const { url, sessionId, organizationId, conversationId, totalSamples, hasKeys } = beginning;

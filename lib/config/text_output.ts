@@ -6,14 +6,20 @@
 
 const encoder = new TextEncoder();
 
-/** Writes all of a text before it returns. An error is not reported: there is nowhere to. */
-export function writeText(to: typeof Deno.stdout | typeof Deno.stderr, text: string): void {
+/**
+ * Writes all of a text before it returns. The calls go on, whatever happens.
+ *
+ * @returns What went wrong, such as a full disk; `undefined` if nothing did, or if whoever read it
+ * is gone (EPIPE).
+ */
+export function writeText(to: typeof Deno.stdout | typeof Deno.stderr, text: string): unknown {
   let rest = encoder.encode(text);
   try {
     while (rest.length > 0) rest = rest.subarray(to.writeSync(rest));
-  } catch {
-    // Whoever read it is gone (EPIPE), or the disk is full. The calls go on.
+  } catch (error) {
+    return error instanceof Deno.errors.BrokenPipe ? undefined : error;
   }
+  return undefined;
 }
 
 /** Escapes what could forge a line or steer a terminal: values may come from the network. */

@@ -26,7 +26,8 @@ import { mulawBytes, pcm8File, someMulaw, somePcm16, wavFile } from "./wav_files
 const SAMPLES = 4001;
 
 function to(server: { readonly url: URL }, wav: string, ...more: string[]): string[] {
-  return ["--url", server.url.href, "--wav", wav, "--speed", "100", "--retries", "0", ...more];
+  const speed = more.includes("--speed") ? [] : ["--speed", "100"];
+  return ["--url", server.url.href, "--wav", wav, "--retries", "0", ...speed, ...more];
 }
 
 for (const channelCount of [1, 2]) {
@@ -151,11 +152,10 @@ Deno.test("call command: a server that is killed during the call fails it, witho
     AUDIOHOOK_KEYS: JSON.stringify({ [UNSIGNED_KEY]: "" }),
   });
   const url = await server.url();
-  await using client = Program.call(folder.path, [
-    ...to({ url }, CALL_WAV, ...UNSIGNED),
-    "--speed",
-    "2",
-  ]);
+  await using client = Program.call(
+    folder.path,
+    to({ url }, CALL_WAV, ...UNSIGNED, "--speed", "2"),
+  );
   await client.waitFor(/opened/);
   server.kill("SIGKILL");
   const { code, output } = await client.ended(15_000);
@@ -195,7 +195,7 @@ Deno.test("call command: disconnect is told with its reason, and is a good end",
     opened: () => call.disconnect("completed", { info: "That was all" }),
   }));
   await using server = await RecordingServer.start(quitter);
-  const { code, output } = await run([...to(server, CALL_WAV, ...SIGNED), "--speed", "2"]);
+  const { code, output } = await run(to(server, CALL_WAV, ...SIGNED, "--speed", "2"));
   assertEquals(code, 0, output);
   assertMatch(output, /disconnect/);
   assertStringIncludes(output, "completed");
@@ -247,7 +247,7 @@ Deno.test("call command: the bot's audio is received and counted", async () => {
   const bot = app("bot", (call) => ({ opened: () => call.play(someMulaw(1234)) }));
   await using server = await RecordingServer.start(bot);
   await using wav = await WavOnDisk.write(wavFile("PCMU", 1, someMulaw(8000)));
-  const { code, stdout } = await run([...to(server, wav.path, ...SIGNED), "--speed", "2"]);
+  const { code, stdout } = await run(to(server, wav.path, ...SIGNED, "--speed", "2"));
   assertEquals(code, 0);
   assertStringIncludes(stdout, "1234");
 });
@@ -274,7 +274,7 @@ Deno.test("call command: a server that pauses and resumes is answered, and recor
   await using server = await RecordingServer.start(pauser);
   const data = someMulaw(2 * 8000 * 8);
   await using wav = await WavOnDisk.write(wavFile("PCMU", 2, data));
-  const { code, stdout } = await run([...to(server, wav.path, ...SIGNED), "--speed", "4"]);
+  const { code, stdout } = await run(to(server, wav.path, ...SIGNED, "--speed", "4"));
   assertEquals(code, 0);
   assertMatch(stdout, /pause/);
   assertMatch(stdout, /resume/);
@@ -307,11 +307,7 @@ Deno.test("call command: a server that pauses and resumes is answered, and recor
 Deno.test("call command: Ctrl-C closes the call properly", async () => {
   await using server = await RecordingServer.start();
   await using folder = await TemporaryFolder.make();
-  await using client = Program.call(folder.path, [
-    ...to(server, CALL_WAV, ...SIGNED),
-    "--speed",
-    "1",
-  ]);
+  await using client = Program.call(folder.path, to(server, CALL_WAV, ...SIGNED, "--speed", "1"));
   await client.waitFor(/opened/);
   const { code, output } = await client.stop("SIGINT");
   assertEquals(code, 0, output);

@@ -6,11 +6,13 @@ import { runIn, UNSIGNED, WavOnDisk } from "./call_program.ts";
 import { SECRET, SIGNED_KEY } from "./recording_server.ts";
 import { someMulaw, wavFile } from "./wav_files.ts";
 
-const SERVER = ["--url", "ws://127.0.0.1:9/", "--key", SIGNED_KEY, "--secret", SECRET];
+const SERVER = { "--url": "ws://127.0.0.1:9/", "--key": SIGNED_KEY, "--secret": SECRET };
 const UUID = "6b2f0a5e-3f5c-4d1c-9f0e-2a7c1b9d8e4f";
 
+/** Reads options, and those of a server unless they are among them. */
 async function read(...args: string[]): Promise<CallOptions> {
-  const options = await readCallOptions([...SERVER, ...args]);
+  const server = Object.entries(SERVER).filter(([name]) => !args.includes(name)).flat();
+  const options = await readCallOptions([...server, ...args]);
   assertExists(options);
   return options;
 }
@@ -69,6 +71,10 @@ const WRONG: [args: string[], says: RegExp][] = [
   [["--tone", "--json=yes"], /--json.*see --help/],
   [["--tone", "440", "stray"], /stray.*see --help/],
   [["--tone", "--wav"], /--wav.*see --help/],
+  [["--tone", "--tone", "500"], /^Expected --tone once; see --help$/],
+  [["--tone", "--speed", "2", "--speed=3"], /^Expected --speed once; see --help$/],
+  [["--probe", "--key", "one", "--key", "other"], /^Expected --key once; see --help$/],
+  [["-h", "--help"], /^Expected --help once; see --help$/],
   [["--tone", "--url", "not an address"], /after --url/],
   [["--tone", "--url", "https://127.0.0.1/"], /after --url/],
   [["--tone", "--url", "ws://127.0.0.1/#part"], /after --url/],

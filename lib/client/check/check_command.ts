@@ -44,7 +44,7 @@ ${SERVER_OPTIONS_HELP}
   --timeout-scale N
                   How much longer everything may take than the protocol allows. Default: 1
                   A case has 16 s times N; what a slow server needs more for is skipped
-  --help          This text
+  --help          This text (also -h)
 
 It places some 200 short calls without a caller, and some connections that have to be refused;
 a server that counts these may refuse more for a minute.
@@ -66,10 +66,12 @@ type Values = ReturnType<typeof parse>["values"];
  * @returns The exit code.
  */
 export function checkCommand(args: readonly string[]): Promise<number> {
-  return runCommand(async () => {
+  return runCommand(async (output) => {
     const { values, positionals } = parse(args);
-    if (values.help) return say(`${HELP}\n`);
-    if (values.list) return say(caseList(readCases(values.only)));
+    if (values.help || values.list) {
+      output.write(values.help ? `${HELP}\n` : caseList(readCases(values.only)));
+      return 0;
+    }
     const options = await readOptions(values, positionals);
     const controller = new AbortController();
     listenForStopSignals(() => controller.abort());
@@ -80,16 +82,12 @@ export function checkCommand(args: readonly string[]): Promise<number> {
       onResult: (_result, done, total) => progress.show(`${done} of ${total} cases`),
     });
     progress.clear();
-    if (options.html !== undefined) await writeFile(options.html, htmlReport(report));
     const hasColor = Deno.stdout.isTerminal() && !Deno.noColor;
-    say(options.json ? jsonReport(report) : textReport(report, hasColor));
+    output.write(options.json ? jsonReport(report) : textReport(report, hasColor));
+    // Last: where the page cannot be written, there is the other report.
+    if (options.html !== undefined) await writeFile(options.html, htmlReport(report));
     return isConforming(report) && !controller.signal.aborted ? 0 : 1;
   });
-}
-
-function say(text: string): 0 {
-  writeText(Deno.stdout, text);
-  return 0;
 }
 
 function jsonReport(report: CheckReport): string {
@@ -111,9 +109,9 @@ function parse(args: readonly string[]) {
       "timeout-scale": string,
       "list": boolean,
       "json": boolean,
-      "help": boolean,
+      "help": { ...boolean, short: "h" },
     },
-  });
+  }, ["only"]);
 }
 
 async function readOptions(

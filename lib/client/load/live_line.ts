@@ -9,6 +9,9 @@ import { formatMs } from "./load_report.ts";
 import type { TimeSummary } from "./histogram.ts";
 import type { LoadProgress } from "./load_result.ts";
 
+const DEFAULT_COLUMNS = 80;
+const SEPARATOR = " | ";
+
 /** The line. */
 export class LiveLine {
   readonly #to: typeof Deno.stdout | typeof Deno.stderr;
@@ -31,10 +34,11 @@ export class LiveLine {
   show(progress: LoadProgress): void {
     // Few sessions do not ping in every second: the last ones are better than none.
     if (progress.pong.count > 0) this.#pong = progress.pong;
-    const line = progressLine({ ...progress, pong: this.#pong ?? progress.pong });
+    // What does not fit would begin a new line, which is not rewritten.
+    const maxCharacters = this.#isTerminal ? columns() - 1 : Infinity;
+    const line = progressLine({ ...progress, pong: this.#pong ?? progress.pong }, maxCharacters);
     if (this.#isTerminal) {
-      // What does not fit would begin a new line, which is not rewritten.
-      writeText(this.#to, `\r\x1b[K${line.slice(0, columns() - 1)}`);
+      writeText(this.#to, `\r\x1b[K${line}`);
       this.#isShown = true;
     } else {
       writeText(this.#to, `${line}\n`);
@@ -57,21 +61,39 @@ export class LiveLine {
 /** Width of the terminal. */
 function columns(): number {
   try {
-    return Deno.consoleSize().columns;
+    // A terminal that does not know its size says 0.
+    return Deno.consoleSize().columns || DEFAULT_COLUMNS;
   } catch {
     // Some streams are a terminal, and those that are asked are none.
-    return 80;
+    return DEFAULT_COLUMNS;
   }
 }
 
-/** The state as text. */
-export function progressLine(progress: LoadProgress): string {
+/**
+ * The state as text.
+ *
+ * @param maxCharacters If all of it is longer, what matters most comes first, and the rest as far
+ * as there is room.
+ */
+export function progressLine(progress: LoadProgress, maxCharacters: number): string {
   const { opening, open, closing, ended, failed, violations, pong, lateness } = progress;
-  return [
-    `${Math.round(progress.elapsedSeconds)} s`,
+  const time = `${Math.round(progress.elapsedSeconds)} s`;
+  const late = `late p99 ${formatMs(lateness.p99Ms)}`;
+  const rate = `${Math.round(progress.framesPerSecond)} frames/s`;
+  const roundTrip = `RTT p50 ${formatMs(pong.p50Ms)} p99 ${formatMs(pong.p99Ms)}`;
+  const line = [
+    time,
     `${opening} opening, ${open} open, ${closing} closing, ${ended} ended`,
-    `${Math.round(progress.framesPerSecond)} frames/s, late p99 ${formatMs(lateness.p99Ms)}`,
-    `RTT p50 ${formatMs(pong.p50Ms)} p99 ${formatMs(pong.p99Ms)}`,
+    `${rate}, ${late}`,
+    roundTrip,
     `${failed} failed, ${violations} violations`,
-  ].join(" | ");
+  ].join(SEPARATOR);
+  if (line.length <= maxCharacters) return line;
+  let short = `${time}${SEPARATOR}${open} open, ${failed} failed`.slice(0, maxCharacters);
+  for (const part of [roundTrip, `${violations} violations`, late, rate]) {
+    const longer = `${short}${SEPARATOR}${part}`;
+    if (longer.length > maxCharacters) break;
+    short = longer;
+  }
+  return short;
 }

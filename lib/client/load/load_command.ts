@@ -4,7 +4,8 @@
  * Imports its neighbours, and the configuration.
  */
 import { listenForStopSignals } from "../../config/stop_signals.ts";
-import { escapeControls, writeText } from "../../config/text_output.ts";
+import { escapeControls } from "../../config/text_output.ts";
+import type { ReportOutput } from "../report_output.ts";
 import { runCommand } from "../run_command.ts";
 import { LiveLine } from "./live_line.ts";
 import { HELP, type LoadCommandOptions, readLoadOptions } from "./load_options.ts";
@@ -17,15 +18,18 @@ import { runLoad } from "./run_load.ts";
  * @returns The exit code.
  */
 export function loadCommand(args: readonly string[]): Promise<number> {
-  return runCommand(async () => {
+  return runCommand(async (output) => {
     const options = await readLoadOptions(args);
-    if (options !== undefined) return await measure(options);
-    writeText(Deno.stdout, `${HELP}\n`);
+    if (options !== undefined) return await measure(options, output);
+    output.write(`${HELP}\n`);
     return 0;
   });
 }
 
-async function measure({ load, isJson }: LoadCommandOptions): Promise<number> {
+async function measure(
+  { load, isJson }: LoadCommandOptions,
+  output: ReportOutput,
+): Promise<number> {
   const controller = new AbortController();
   const live = new LiveLine(isJson ? Deno.stderr : Deno.stdout);
   listenForStopSignals(() => {
@@ -44,10 +48,10 @@ async function measure({ load, isJson }: LoadCommandOptions): Promise<number> {
   });
   live.end();
   if (isJson) {
-    writeText(Deno.stdout, `${JSON.stringify(result, undefined, 2)}\n`);
+    output.write(`${JSON.stringify(result, undefined, 2)}\n`);
   } else {
     const lines = reportLines(result).map(escapeControls);
-    writeText(Deno.stdout, `\n${lines.join("\n")}\n`);
+    output.write(`\n${lines.join("\n")}\n`);
   }
   return result.isGood ? 0 : 1;
 }

@@ -53,7 +53,7 @@ ${SERVER_OPTIONS_HELP}
   --seed N        Makes the same sessions break at the same moments, 0 to 4294967295
   --json          Prints the result as one JSON document on standard output, and the rest on
                   standard error
-  --help          This text
+  --help          This text (also -h)
 
 Percentiles are exact to 1 %. Ends with 0 if all sessions ended well, without a violation of the
 protocol, and all recordings are right; 1 if not, 2 if the options are wrong.
@@ -135,7 +135,7 @@ function parse(args: readonly string[]) {
       reset: string,
       seed: string,
       json: boolean,
-      help: boolean,
+      help: { ...boolean, short: "h" },
     },
   }).values;
 }

@@ -106,7 +106,7 @@ export interface LoadResult {
   };
   /** One for each kind, such as `refused 401`; their counts add up to `sessions.failed`. */
   readonly failures: Readonly<Record<string, Tally>>;
-  /** One for each section of the protocol, or `unknown`. */
+  /** One for each section of the protocol; late answers and hang-ups are among them. */
   readonly violations: Readonly<Record<string, Tally>>;
   readonly sent: SentCounts;
   readonly server: ServerUse | null;

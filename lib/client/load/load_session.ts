@@ -10,8 +10,10 @@ import {
   type ClientSessionLimits,
   SAMPLE_RATE,
 } from "../../protocol/mod.ts";
+import { AttemptVerdict } from "../attempt_verdict.ts";
 import { ClientSocket, type ClientSocketHandlers, type ConnectionEnd } from "../client_socket.ts";
 import { connectionHeaders } from "../connection_request.ts";
+import { SessionClock } from "../session_clock.ts";
 import type { Fault } from "./fault_plan.ts";
 import { LoadStream, type LoadStreamOptions } from "./load_stream.ts";
 import type { SentAudio } from "./sent_audio.ts";
@@ -40,6 +42,8 @@ export class LoadSession implements ClientSocketHandlers {
   readonly #fault: Fault | undefined;
   readonly #session: ClientSession;
   readonly #stream: LoadStream;
+  readonly #clock = new SessionClock();
+  readonly #verdict = new AttemptVerdict();
   #socket: ClientSocket | undefined;
   #phase: Phase = "opening";
   /** The moment of `opened`; the call's time begins with the first step after it. */
@@ -47,8 +51,9 @@ export class LoadSession implements ClientSocketHandlers {
   #beginMs: number | undefined;
   /** When what was begun began: the connection, `open`, `close`. */
   #sinceMs = 0;
+  /** From here on, how it ends says nothing of the server. */
   #isFaulted = false;
-  #stalledUntilMs: number | undefined;
+  #stalledUntilMs = 0;
   #isClosed = false;
   #isCancelled = false;
   /** Something did not come in time, and the connection is being ended. */
@@ -102,10 +107,7 @@ export class LoadSession implements ClientSocketHandlers {
 
   /** See {@link Due}. */
   step(dueMs: number, nowMs: number): void {
-    if (this.#phase !== "open") {
-      if (this.#session.deadlineMs <= nowMs) this.#tick();
-      return;
-    }
+    if (this.#phase !== "open") return this.#tickIfDue(nowMs);
     this.#beginMs ??= dueMs;
     // What would have been due behind the end of the call was not skipped.
     this.#stream.countSkipped(Math.min(dueMs, this.#beginMs + this.#context.durationMs));
@@ -114,7 +116,7 @@ export class LoadSession implements ClientSocketHandlers {
     if (this.#fault !== undefined && this.#breakIfDue(this.#fault, elapsedMs, dueMs)) return;
     // Half a millisecond: the sum of many frames is not exact.
     if (elapsedMs >= this.#context.durationMs - 0.5) return this.close();
-    if (this.#session.deadlineMs <= nowMs) this.#tick();
+    this.#tickIfDue(nowMs);
     if (this.#phase === "open") this.#sendFrame();
   }
 
@@ -128,7 +130,7 @@ export class LoadSession implements ClientSocketHandlers {
       return;
     }
     this.#unstall();
-    this.#session.close("end", performance.now());
+    this.#session.close("end", this.#clock.nowMs);
     this.#afterSession();
   }
 
@@ -152,20 +154,20 @@ export class LoadSession implements ClientSocketHandlers {
       participant: { id: crypto.randomUUID(), ani: "", aniName: "", dnis: "" },
       media: [...audio.offers],
       language: "en-US",
-    }, nowMs);
+    }, this.#clock.nowMs);
     this.#flush();
   }
 
   onText(text: string): void {
     // What comes too late is no fault of its own.
     if (this.#isGivenUp) return;
-    this.#session.receiveText(text, performance.now());
+    this.#session.receiveText(text, this.#clock.nowMs);
     this.#afterSession();
   }
 
   onBinary(bytes: Uint8Array): void {
     if (this.#isGivenUp) return;
-    this.#session.receiveAudio(bytes, performance.now());
+    this.#session.receiveAudio(bytes, this.#clock.nowMs);
     this.#afterSession();
   }
 
@@ -178,15 +180,21 @@ export class LoadSession implements ClientSocketHandlers {
         case "unreachable":
           this.#fail(`unreachable${end.code === undefined ? "" : ` ${end.code}`}`, end.why);
           break;
-        case "lost":
-          this.#fail(`lost ${end.code}`, `The connection ended while ${this.#session.state}`);
+        case "lost": {
+          const { state } = this.#session;
+          const hasClosed = state === "closing" || state === "withdrawing";
+          const violation = this.#verdict.violationByEnd(end, hasClosed);
+          this.#fail(`lost ${end.code}`, violation?.info ?? `The connection ended while ${state}`);
+          if (violation !== undefined) this.#handle(violation);
+        }
       }
     }
     this.#end();
   }
 
-  #tick(): void {
-    this.#session.tick(performance.now());
+  #tickIfDue(nowMs: number): void {
+    if (this.#clock.realMs(this.#session.deadlineMs) > nowMs) return;
+    this.#session.tick(this.#clock.nowMs);
     this.#afterSession();
   }
 
@@ -198,7 +206,7 @@ export class LoadSession implements ClientSocketHandlers {
 
   /** @returns Whether the connection is gone. */
   #breakIfDue({ kind, at, stallMs }: Fault, elapsedMs: number, dueMs: number): boolean {
-    if (this.#stalledUntilMs !== undefined && dueMs >= this.#stalledUntilMs) this.#unstall();
+    if (dueMs >= this.#stalledUntilMs) this.#unstall();
     if (this.#isFaulted || elapsedMs < at * this.#context.durationMs) return false;
     this.#isFaulted = true;
     this.#context.numbers.faults[kind]++;
@@ -206,14 +214,15 @@ export class LoadSession implements ClientSocketHandlers {
     else if (kind === "reset") this.#socket?.reset();
     else {
       this.#stalledUntilMs = dueMs + stallMs;
+      this.#clock.stall();
       this.#socket?.stall();
     }
     return kind !== "stall";
   }
 
   #unstall(): void {
-    if (this.#stalledUntilMs === undefined) return;
-    this.#stalledUntilMs = undefined;
+    if (!this.#clock.isStalled) return;
+    this.#session.forgivePace(this.#clock.unstall());
     this.#socket?.unstall();
   }
 
@@ -223,11 +232,13 @@ export class LoadSession implements ClientSocketHandlers {
     for (const event of events) this.#handle(event);
     const isOver = events.some(({ type }) => type === "closed" || type === "timeout");
     const isClosing = isOver || this.#session.state === "closing";
-    if (isClosing && (this.#phase === "opening" || this.#phase === "open")) this.#enter("closing");
+    if (isClosing && (this.#phase === "opening" || this.#phase === "open")) {
+      // What was already read may end the session: its clock has to go on, or it never ends.
+      this.#unstall();
+      this.#enter("closing");
+    }
     this.#flush();
-    if (!isOver) return;
-    this.#unstall();
-    this.#socket?.close();
+    if (isOver) this.#socket?.close();
   }
 
   #handle(event: ClientSessionEvent): void {
@@ -240,21 +251,21 @@ export class LoadSession implements ClientSocketHandlers {
         // After a stall, it would be our own time.
         if (!this.#isFaulted) numbers.recordPong(event.roundTripMs);
         return;
-      case "violation": {
-        const section = "section" in event ? String(event.section) : "unknown";
-        numbers.violations.add(section, event.info);
+      case "violation":
+        numbers.violations.add(event.section, event.info);
         // Some are reported, and the session goes on.
-        if (!("ends" in event) || event.ends !== false) this.#fail("violation", event.info);
+        if (event.ends) this.#fail("violation", event.info);
         return;
-      }
       case "disconnect": {
         const { reason, info } = event.parameters;
+        this.#verdict.disconnected(reason);
         this.#fail(`disconnect ${reason}`, info ?? reason);
         return;
       }
       case "timeout":
         this.#isGivenUp = true;
-        this.#fail(`timeout ${event.waitedFor}`, `The server sent no "${event.waitedFor}" in time`);
+        if (!this.#isFaulted) numbers.violations.add(event.section, event.info);
+        this.#fail(`timeout ${event.waitedFor}`, event.info);
         return;
       case "closed":
         this.#isClosed = true;

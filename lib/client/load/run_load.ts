@@ -265,9 +265,11 @@ class LoadRun {
     this.#wheel.delete(session);
     const { id: sessionId, sent, endedWell } = session;
     if (sent !== undefined) this.sentSessions.push({ sessionId, sent, endedWell });
-    const tries = Math.min(this.#options.sessions, MAX_FIRST_TRIES);
+    const { sessions, holdSeconds = 0 } = this.#options;
+    // In a hold, who failed is replaced, up to these tries.
+    const tries = holdSeconds > 0 ? MAX_FIRST_TRIES : Math.min(sessions, MAX_FIRST_TRIES);
     const { connected, failures } = this.numbers;
-    if (connected === 0 && failures.total >= tries && this.#options.sessions > 1) {
+    if (connected === 0 && failures.total >= tries && tries > 1) {
       const [[kind, { examples }] = ["", { examples: [] }]] = Object.entries(failures.toJSON());
       this.#stop("refused", `None of the first ${tries} connected: ${kind} (${examples[0] ?? ""})`);
     }

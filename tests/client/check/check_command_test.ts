@@ -130,6 +130,7 @@ Deno.test("check command: --help tells all options", async () => {
     assertStringIncludes(stdout, `--${name} `);
   }
   assertStringIncludes(stdout, "--timeout-scale");
+  assertEquals((await run(["-h"])).stdout, stdout);
   for (const line of stdout.split("\n")) assert(line.length <= 100, line);
 });
 
@@ -145,6 +146,11 @@ const WRONG: readonly [args: readonly string[], message: RegExp][] = [
   [[ADDRESS, ...SIGNED, "--org", "ours"], /UUID such as .* after --org/],
   [[ADDRESS, ...SIGNED, "--only", "nothing"], /No case is called nothing.*--list/],
   [[ADDRESS, ...SIGNED, "--only", ","], /No case is called/],
+  [
+    [ADDRESS, ...SIGNED, "--only", "ping", "--only", "auth.unsigned"],
+    /^Expected --only once, with commas between its values; see --help\n$/,
+  ],
+  [[ADDRESS, ...SIGNED, "--json", "--json"], /^Expected --json once; see --help\n$/],
   [[ADDRESS, ...SIGNED, "--parallel", "0"], /whole number from 1 to 64/],
   [[ADDRESS, ...SIGNED, "--parallel", "1.5"], /whole number from 1 to 64/],
   [[ADDRESS, ...SIGNED, "--timeout-scale", "1e9"], /number from 1 to 100/],

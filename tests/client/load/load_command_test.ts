@@ -222,6 +222,7 @@ Deno.test("load: wrong options end with 2, and say what is right", async () => {
     [/No API key/],
     [/--sesions.*see --help/, "--sesions", "5"],
     [/see --help/, "stray"],
+    [/^Expected --sessions once; see --help\n$/, "--sessions", "5", "--rate", "1", "--sessions=6"],
   ];
   for (const [expected, ...args] of cases) {
     const { code, stdout, stderr, output } = await load(args);
@@ -233,6 +234,7 @@ Deno.test("load: wrong options end with 2, and say what is right", async () => {
 Deno.test("load: --help names every option", async () => {
   const { code, stdout, stderr } = await load(["--help"]);
   assertEquals([code, stderr], [0, ""]);
+  assertEquals((await load(["-h"])).stdout, stdout);
   for (
     const option of [
       ...["url", "key", "secret", "sessions", "rate", "duration", "hold", "frame-ms"],

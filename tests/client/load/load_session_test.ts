@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
+import type { Fault } from "../../../lib/client/load/fault_plan.ts";
 import { LoadAudio, sweepingTone } from "../../../lib/client/load/load_audio.ts";
 import { LoadNumbers } from "../../../lib/client/load/load_numbers.ts";
 import { LoadSession } from "../../../lib/client/load/load_session.ts";
-import { until } from "../../helpers/deadline.ts";
+import { until, within } from "../../helpers/deadline.ts";
 import { ScriptedServer } from "../scripted_server.ts";
 
 const FRAME_MS = 1000;
@@ -13,8 +14,8 @@ function samplesOf(duration: string): number {
   return Math.round(Number(duration.slice(2, -1)) * 8000);
 }
 
-Deno.test("load session: what a backed up socket can't take is left out, and reported", async () => {
-  await using server = new ScriptedServer();
+/** One session, without a clock: the test steps it. */
+async function openSession(server: ScriptedServer, fault?: Fault) {
   const numbers = new LoadNumbers();
   const ended = Promise.withResolvers<void>();
   const session = new LoadSession(
@@ -33,10 +34,30 @@ Deno.test("load session: what a backed up socket can't take is left out, and rep
       onEnd: () => ended.resolve(),
     },
     0,
-    undefined,
+    fault,
   );
   void session.begin();
   await until(() => numbers.open === 1, "an open session");
+  return { session, numbers, ended: ended.promise };
+}
+
+Deno.test("load session: a disconnect that was read before a stall ends the stall", async () => {
+  await using server = new ScriptedServer();
+  const stall = { kind: "stall", at: 0, stallMs: 1e9 } as const;
+  const { session, numbers, ended } = await openSession(server, stall);
+  session.step(FRAME_MS, performance.now());
+  assertEquals(numbers.faults.stall, 1);
+  // As the socket does with what it had read.
+  const parameters = { reason: "completed" };
+  session.onText(server.peer.envelope("disconnect", { parameters }));
+  await within(ended, "the end of the session");
+  assertEquals([numbers.faults.stallsEndedWell, numbers.violations.total], [0, 0]);
+  assertEquals([server.peer.types, server.peer.faults], [["open", "close"], []]);
+});
+
+Deno.test("load session: what a backed up socket can't take is left out, and reported", async () => {
+  await using server = new ScriptedServer();
+  const { session, numbers, ended } = await openSession(server);
   // The server is in this process, and reads nothing as long as this goes on.
   let dueMs = 0;
   const nowMs = performance.now();
@@ -47,7 +68,7 @@ Deno.test("load session: what a backed up socket can't take is left out, and rep
   await until(() => server.peer.frames.length === sentAtFirst, "all frames");
   for (let i = 0; i < 3; i++) session.step(dueMs += FRAME_MS, nowMs);
   session.close();
-  await ended.promise;
+  await ended;
   const { peer } = server;
   assertEquals(peer.faults, []);
   assertEquals([numbers.well, numbers.frames + numbers.framesThrottled], [1, 2003]);

@@ -3,6 +3,7 @@ import { sweepingTone } from "../../../lib/client/load/load_audio.ts";
 import type { LoadProgress, LoadResult } from "../../../lib/client/load/load_result.ts";
 import { type LoadOptions, runLoad } from "../../../lib/client/load/run_load.ts";
 import { reportLines } from "../../../lib/client/load/load_report.ts";
+import { within } from "../../helpers/deadline.ts";
 import { type Script, ScriptedServer } from "../scripted_server.ts";
 
 const AUDIO = sweepingTone();
@@ -86,20 +87,6 @@ Deno.test("run load: what the server ends by disconnect fails by its reason", as
   assert(reportLines(result).some((line) => line.includes("4 x disconnect error")));
 });
 
-Deno.test("run load: a server that answers nothing ends no later than its times", async () => {
-  const silent = (type: string): Script => (peer, message) => {
-    if (message.type !== type) peer.answer(message);
-  };
-  const [open, ping, close] = await Promise.all([
-    loadScripted(silent("open")),
-    loadScripted(silent("ping"), { durationSeconds: 60 }),
-    loadScripted(silent("close")),
-  ]);
-  assertEquals(counts(open.result.failures), { "timeout opened": 4 });
-  assertEquals(counts(ping.result.failures), { "timeout pong": 4 });
-  assertEquals(counts(close.result.failures), { "timeout closed": 4 });
-});
-
 Deno.test("run load: a server that selects no audio gets none", async () => {
   const { result, server } = await loadScripted((peer, message) => {
     if (message.type === "open") peer.say("opened", { media: [] });
@@ -131,6 +118,15 @@ Deno.test("run load: who is stopped before it began has done nothing", async () 
 Deno.test("run load: nobody listens", async () => {
   const result = await runLoad(options(new URL("ws://127.0.0.1:1/"), { sessions: 300 }));
   assertEquals(result.stopped?.by, "refused");
+  assertEquals(counts(result.failures), { "unreachable ECONNREFUSED": 10 });
+});
+
+Deno.test("run load: nobody listens, whom a single session calls for as long as is wanted", async () => {
+  const url = new URL("ws://127.0.0.1:1/");
+  const hold = options(url, { sessions: 1, holdSeconds: 600 });
+  const result = await within(runLoad(hold), "the end of the run");
+  assertEquals(result.stopped?.by, "refused");
+  assertMatch(result.stopped?.why ?? "", /^None of the first 10 connected: unreachable ECONNREF/);
   assertEquals(counts(result.failures), { "unreachable ECONNREFUSED": 10 });
 });
 

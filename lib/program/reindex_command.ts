@@ -64,13 +64,20 @@ export async function runReindex(settings: Settings): Promise<number> {
     print(Deno.stderr, "Stopped: the index is not complete. Start it again, or the server");
     return 1;
   }
-  const { recordings, written, removed, beingMade, unreadable } = counts;
+  const { recordings, written, removed, beingMade, unreadable, unreadableDays } = counts;
   print(
     Deno.stdout,
     `The index has ${recordings} recordings: ${written} entries written, ${removed} removed. ` +
       `${beingMade} recordings have not ended; the metadata of ${unreadable} cannot be read.`,
   );
-  return unreadable === 0 ? 0 : 1;
+  if (unreadableDays > 0) {
+    print(
+      Deno.stderr,
+      `Folders of days that cannot be read: ${unreadableDays}, which the log names. The index says ` +
+        "of their recordings what it said before; make them readable, and start this again.",
+    );
+  }
+  return unreadable + unreadableDays === 0 ? 0 : 1;
 }
 
 function print(to: typeof Deno.stdout | typeof Deno.stderr, text: string): void {

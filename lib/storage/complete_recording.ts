@@ -13,7 +13,13 @@ import { join } from "node:path";
 import type { WavFormat } from "../audio/mod.ts";
 import { FILE_MODE } from "./file_modes.ts";
 import { summarizeMessageLog } from "./message_log_summary.ts";
-import { AUDIO_HEAD_BYTES, finishAudio, inspectAudio, type PartialAudio } from "./partial_audio.ts";
+import {
+  AUDIO_HEAD_BYTES,
+  BLOCK_BYTES,
+  finishAudio,
+  inspectAudio,
+  type PartialAudio,
+} from "./partial_audio.ts";
 import { keptMetadata, recoveredMetadata, wavFormatOf } from "./recovered_metadata.ts";
 import { type RecordingPlace, sessionOf } from "./recording_id.ts";
 import { type RecordingMetadata, recordingMetadataSchema } from "./recording_metadata.ts";
@@ -192,11 +198,15 @@ class LockedRecording {
   async #inspect(file: RecoveryFile | undefined): Promise<PartialAudio> {
     const head = file === undefined ? new Uint8Array() : await readAt(file, 0, AUDIO_HEAD_BYTES);
     const fileBytes = file === undefined ? 0 : (await file.stat()).size;
-    const found = inspectAudio(head, fileBytes, undefined);
+    const endsWithBlock = file !== undefined && fileBytes > 0 && fileBytes % BLOCK_BYTES === 0;
+    const lastBlock = endsWithBlock
+      ? await readAt(file, fileBytes - BLOCK_BYTES, BLOCK_BYTES)
+      : new Uint8Array();
+    const found = inspectAudio(head, fileBytes, undefined, lastBlock);
     if (found.what === "usable") return found;
     // Rarely: the header is lost, or there was no time to write one.
     const { call } = await summarizeMessageLog(this.#messages, this.#sessionId, 0);
-    return inspectAudio(head, fileBytes, wavFormatOf(call?.media ?? null));
+    return inspectAudio(head, fileBytes, wavFormatOf(call?.media ?? null), lastBlock);
   }
 
   /** A recording with audio has an audio file, even if nothing of it was written. */

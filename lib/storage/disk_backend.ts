@@ -4,6 +4,7 @@
  * Puts together its neighbours, which do the work.
  */
 import type { AuditLog } from "./audit_log.ts";
+import { ClockMemory } from "./clock_memory.ts";
 import { FileAuditLog } from "./file_audit_log.ts";
 import { FileRecordingArchive } from "./file_recording_archive.ts";
 import { FileRecordingStore } from "./file_recording_store.ts";
@@ -43,6 +44,7 @@ export class DiskBackend implements RecordingBackend {
   readonly store: FileRecordingStore;
   readonly archive: RecordingArchive;
   readonly audit: AuditLog;
+  readonly clockMemory: ClockMemory;
   readonly #recordingsDir: string;
   readonly #files: FileRecordingArchive;
   readonly #freeSpace: FreeSpace;
@@ -66,6 +68,7 @@ export class DiskBackend implements RecordingBackend {
       new S3RecordingArchive(objects.archiveClient ?? objects.client, objects.prefix),
     ]);
     this.audit = new FileAuditLog(dataDir);
+    this.clockMemory = new ClockMemory(dataDir);
     this.#freeSpace = new FreeSpace({ folder: recordingsDir, minFreeBytes });
     this.#uploads = objects && new UploadQueue({
       client: objects.client,

@@ -84,18 +84,21 @@ export class FileRecordingArchive implements RecordingArchive {
 
   /**
    * Identifiers by names alone, a day at a time in memory. Recordings whose removal was begun, and
-   * not finished, are among them: nothing else is known of those.
+   * not finished, are among them: nothing else is known of those. Of a day whose folder cannot be
+   * read, nothing comes.
    */
-  async *list(): AsyncGenerator<string, void> {
+  async *list(onUnreadable: (day: string) => void = () => {}): AsyncGenerator<string, void> {
     for (const day of await this.#days()) {
-      for (const name of await this.#names(day)) yield recordingId({ day, name });
+      const names = await this.#names(day);
+      if (names === undefined) onUnreadable(day);
+      for (const name of names ?? []) yield recordingId({ day, name });
     }
   }
 
-  /** The latest day that has a recording; `undefined` if there is none. */
+  /** The latest day that has a recording that can be seen; `undefined` if there is none. */
   async newestDay(): Promise<string | undefined> {
     for (const day of (await this.#days()).reverse()) {
-      if ((await this.#names(day)).length > 0) return day;
+      if (((await this.#names(day)) ?? []).length > 0) return day;
     }
     return undefined;
   }
@@ -173,12 +176,22 @@ export class FileRecordingArchive implements RecordingArchive {
     return days.sort();
   }
 
-  async #names(day: string): Promise<string[]> {
+  /** `undefined` if the folder cannot be read: all other days can, perhaps. */
+  async #names(day: string): Promise<string[] | undefined> {
+    const folder = join(this.#folder, day);
     const names = new Set<string>();
-    for await (const { name, isFile } of entriesOf(join(this.#folder, day))) {
-      const recording = isFile ? recordingNameOf(name) : undefined;
-      if (recording !== undefined) names.add(recording);
+    try {
+      for await (const { name, isFile } of entriesOf(folder)) {
+        const recording = isFile ? recordingNameOf(name) : undefined;
+        if (recording !== undefined) names.add(recording);
+      }
+      // It fails if files can be named here, but not be reached.
+      await infoOf(join(folder, "0"));
+    } catch (error) {
+      this.#reportFolder(folder, day, error);
+      return undefined;
     }
+    this.#reported.delete(folder);
     return [...names].sort();
   }
 
@@ -210,14 +223,28 @@ export class FileRecordingArchive implements RecordingArchive {
     }
   }
 
+  #reportFolder(folder: string, day: string, error: unknown): void {
+    if (!this.#isNews(folder)) return;
+    log.error(
+      "Cannot read the folder {folder}: recordings of {day} are not indexed, and not removed for " +
+        "their age, until it can be read. Expected a folder that this program may read and enter",
+      { folder, day, error },
+    );
+  }
+
   #report(path: string, id: string, problem: string): void {
-    if (this.#reported.has(path) || this.#reported.size >= MAX_REPORTED) return;
-    this.#reported.add(path);
+    if (!this.#isNews(path)) return;
     const kind = path.slice(path.lastIndexOf("."));
     log.error(
       "The {kind} file of recording {id} cannot be used ({problem}): put it right, or remove it",
       { kind, id, problem },
     );
+  }
+
+  #isNews(path: string): boolean {
+    if (this.#reported.has(path) || this.#reported.size >= MAX_REPORTED) return false;
+    this.#reported.add(path);
+    return true;
   }
 }
 

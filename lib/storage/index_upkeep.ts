@@ -24,6 +24,8 @@ export interface IndexUpkeepOptions {
   readonly firstRetryMs?: number;
   /** Longest time between two tries, 5 minutes by default. */
   readonly maxRetryMs?: number;
+  /** How often recordings are looked for again of which a part can't be listed; once an hour. */
+  readonly unreadableRetryMs?: number;
   /** How long the end waits for what is under way, 5 seconds by default. */
   readonly stopTimeoutMs?: number;
 }
@@ -50,6 +52,8 @@ export class IndexUpkeep implements AsyncDisposable {
   #wake: () => void = () => {};
   /** How often the index could not be read, one after the other. */
   #unreadable = 0;
+  /** When it is rebuilt because a part of the recordings could not be listed. */
+  #againAtMs = Infinity;
 
   constructor(
     index: BackgroundIndex<KvRecordingIndex>,
@@ -62,6 +66,7 @@ export class IndexUpkeep implements AsyncDisposable {
       lookMs: 60_000,
       firstRetryMs: 1_000,
       maxRetryMs: 300_000,
+      unreadableRetryMs: 3_600_000,
       stopTimeoutMs: 5_000,
       ...options,
     };
@@ -112,6 +117,9 @@ export class IndexUpkeep implements AsyncDisposable {
       });
       await this.#restore();
       this.#unreadable = 0;
+      this.#againAtMs = counts.unreadableDays === 0
+        ? Infinity
+        : performance.now() + this.#options.unreadableRetryMs;
       const seconds = Math.round((performance.now() - startMs) / 100) / 10;
       const { written, removed } = counts;
       const level = written + removed > 0 ? "info" : "debug";
@@ -154,7 +162,7 @@ export class IndexUpkeep implements AsyncDisposable {
       // In memory, or if the file is another one, it begins empty.
       if (await this.#reopenIfNeeded(error)) return true;
     }
-    return this.#index.status.isRebuildDue;
+    return this.#index.status.isRebuildDue || performance.now() >= this.#againAtMs;
   }
 
   /** Removes what was built otherwise; not if it's that of a program that was started later. */

@@ -2,6 +2,7 @@
 export * from "./answering_kv.ts";
 export { type AuditLine, auditLineSchema, type AuditLog, type PendingChange } from "./audit_log.ts";
 export * from "./background_index.ts";
+export { ClockMemory, type RememberedClock } from "./clock_memory.ts";
 export * from "./disk_backend.ts";
 export type { DiskReserveOptions } from "./disk_reserve.ts";
 export * from "./file_audit_log.ts";

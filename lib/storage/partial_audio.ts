@@ -3,7 +3,11 @@
  * whole WAV file without being copied.
  *
  * The recorder begins a file with a header whose sizes say "to the end of the file", appends audio,
- * and fills in the sizes at the end. Imports the audio room and its neighbours.
+ * and fills in the sizes at the end.
+ *
+ * A file system may make a file longer, up to the end of a block, before the last bytes of that block
+ * are on the disk. After a loss of power, they are zero. In 16-bit PCM, that is silence; in µ-law, it
+ * is the loudest negative value, and is cut off. Imports the audio room and its neighbours.
  */
 import { createWavHeader, type WavFormat, wavHeaderBytes, wavPaddingBytes } from "../audio/mod.ts";
 import { MAX_DURATION_SECONDS, SAMPLE_RATE } from "../protocol/mod.ts";
@@ -11,6 +15,15 @@ import { type RecoveryFile, writeAt } from "./recovery_disk.ts";
 
 /** As much of a file as {@link inspectAudio} has to see. */
 export const AUDIO_HEAD_BYTES: number = wavHeaderBytes("PCMU");
+
+/** Length of a block of the disk: what {@link inspectAudio} has to see of a file's end. */
+export const BLOCK_BYTES = 4096;
+
+/**
+ * So many samples of 0x00 in each channel, 4 ms, are no sound at the end of a file: half a wave of the
+ * lowest tone of a telephone, 300 Hz, is shorter, however loud it is.
+ */
+const MIN_BLANK_SAMPLES = 32;
 
 /** Audio that can be made a whole file. */
 export interface UsableAudio {
@@ -37,15 +50,18 @@ export type PartialAudio =
  * @param head The first {@link AUDIO_HEAD_BYTES} of the file, or all of a shorter one.
  * @param fileBytes Length of the file.
  * @param expected What the audio should be, for a header that was not written, or not all of it.
+ * @param lastBlock The last {@link BLOCK_BYTES} of a file on a disk whose length is a multiple of
+ * that; nothing of any other one.
  */
 export function inspectAudio(
   head: Uint8Array,
   fileBytes: number,
   expected: WavFormat | undefined,
+  lastBlock: Uint8Array = new Uint8Array(),
 ): PartialAudio {
   const stated = [formatIn(head, "PCMU"), formatIn(head, "L16")];
   for (const format of [...stated, expected]) {
-    const found = format && inspectAs(format, head, fileBytes);
+    const found = format && inspectAs(format, head, fileBytes, lastBlock);
     if (found !== undefined) return found;
   }
   if (fileBytes === 0) return { what: "empty" };
@@ -61,6 +77,7 @@ function inspectAs(
   format: WavFormat,
   head: Uint8Array,
   fileBytes: number,
+  lastBlock: Uint8Array,
 ): PartialAudio | undefined {
   const headerBytes = wavHeaderBytes(format.encoding);
   const header = head.subarray(0, headerBytes);
@@ -78,7 +95,24 @@ function inspectAs(
   const isOurs = header.every((byte, index) =>
     byte === 0 || byte === unfinished[index] || byte === final[index]
   );
-  return isOurs ? usable(format, availableBytes, undefined) : undefined;
+  if (!isOurs) return undefined;
+  const blankBytes = blankEndBytes(format, headerBytes, fileBytes, lastBlock);
+  return usable(format, availableBytes - blankBytes, undefined);
+}
+
+/** How many bytes at the end of a file never reached the disk. */
+function blankEndBytes(
+  { encoding, channelCount }: WavFormat,
+  headerBytes: number,
+  fileBytes: number,
+  lastBlock: Uint8Array,
+): number {
+  if (encoding !== "PCMU" || fileBytes % BLOCK_BYTES !== 0) return 0;
+  const audio = lastBlock.subarray(Math.max(0, headerBytes - (fileBytes - lastBlock.length)));
+  const blankBytes = audio.length - 1 - audio.findLastIndex((byte) => byte !== 0);
+  // A block has been begun with something. One of zeros alone was recorded, by whoever sends those.
+  const isRecorded = blankBytes === BLOCK_BYTES || blankBytes < MIN_BLANK_SAMPLES * channelCount;
+  return isRecorded ? 0 : blankBytes;
 }
 
 function usable(

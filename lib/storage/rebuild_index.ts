@@ -61,6 +61,8 @@ export interface RebuildCounts {
   readonly beingMade: number;
   /** How many have metadata that can't be read: their entries, if any, stay as they are. */
   readonly unreadable: number;
+  /** How many days can't be listed: the entries of their recordings stay as they are. */
+  readonly unreadableDays: number;
 }
 
 /**
@@ -76,10 +78,10 @@ export async function rebuildIndex(
   const rebuilding = new Rebuilding(index, archive, options);
   let day = "";
   let ids = new Set<string>();
-  for await (const id of archive.list()) {
+  for await (const id of archive.list((unreadable) => rebuilding.leave(unreadable))) {
     options.signal?.throwIfAborted();
     const place = placeOf(id);
-    if (place === undefined) continue;
+    if (place === undefined || rebuilding.isLeft(place.day)) continue;
     if (place.day !== day) {
       if (place.day < day) throw new Error(`The archive lists ${place.day} after ${day}`);
       await rebuilding.compare(day, place.day, ids);
@@ -93,18 +95,36 @@ export async function rebuildIndex(
 }
 
 class Rebuilding {
-  readonly counts = { recordings: 0, written: 0, removed: 0, beingMade: 0, unreadable: 0 };
+  readonly counts = {
+    recordings: 0,
+    written: 0,
+    removed: 0,
+    beingMade: 0,
+    unreadable: 0,
+    unreadableDays: 0,
+  };
   readonly #index: RebuildableIndex;
   readonly #archive: RecordingArchive;
   readonly #options: RebuildOptions;
   /** Before any recording was listed. */
   readonly #startMs: number;
+  readonly #unreadableDays = new Set<string>();
 
   constructor(index: RebuildableIndex, archive: RecordingArchive, options: RebuildOptions) {
     this.#index = index;
     this.#archive = archive;
     this.#options = options;
     this.#startMs = (options.now ?? Date.now)();
+  }
+
+  /** Leaves all entries of a day as they are: nothing says what its recordings are. */
+  leave(day: string): void {
+    this.#unreadableDays.add(day);
+    this.counts.unreadableDays = this.#unreadableDays.size;
+  }
+
+  isLeft(day: string): boolean {
+    return this.#unreadableDays.has(day);
   }
 
   /**
@@ -126,6 +146,7 @@ class Rebuilding {
     };
     for await (const entry of this.#index.walk(fromDay, toDay)) {
       signal?.throwIfAborted();
+      if (this.isLeft(placeOf(entry.id)?.day ?? "")) continue;
       if (!ids.delete(entry.id)) perhapsGone.push(entry);
       else if (isThorough || entry.state === "recording") toRead.push(entry.id);
       if (toRead.length + perhapsGone.length >= RECORDINGS_AT_ONCE) await deal(1);

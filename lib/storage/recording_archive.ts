@@ -41,8 +41,12 @@ export interface RecordingArchive {
   /**
    * Identifiers of all recordings, those included that are being made, and those whose removal was
    * begun and not finished; day by day, oldest first.
+   *
+   * @param onUnreadable Is called with a day, `YYYY-MM-DD`, that cannot be listed in full, before
+   * anything of a later one comes: of it, there may be more recordings than those that come. Why,
+   * is logged.
    */
-  list(): AsyncIterable<string>;
+  list(onUnreadable?: (day: string) => void): AsyncIterable<string>;
   /** What is known of a recording that has ended; `undefined` if there is none. */
   metadata(id: string): Promise<RecordingMetadata | undefined>;
   /**

@@ -5,6 +5,7 @@
  * Imports types only.
  */
 import type { AuditLog } from "./audit_log.ts";
+import type { ClockMemory } from "./clock_memory.ts";
 import type { RecordingArchive } from "./recording_archive.ts";
 import type { RecordingMetadata } from "./recording_metadata.ts";
 import type { RecordingStore } from "./recording_store.ts";
@@ -39,6 +40,8 @@ export interface RecordingBackend extends AsyncDisposable {
   readonly archive: RecordingArchive;
   /** Accounts for what is removed and held. */
   readonly audit: AuditLog;
+  /** What the clock said before; none where a wrong clock can do no harm. */
+  readonly clockMemory?: ClockMemory;
   /** Whether there is room for a new recording. */
   readonly mayBegin: boolean;
   readonly status: BackendStatus;

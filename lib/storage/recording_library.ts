@@ -122,6 +122,7 @@ export class RecordingLibrary implements AsyncDisposable {
           archive,
           removal: this.#removal,
           newestDay: () => this.#backend.newestDay(),
+          clockMemory: this.#backend.clockMemory,
           retentionDays: this.#retentionDays,
         }),
       ).start();

@@ -71,7 +71,7 @@ export class RecordingRemoval {
   archiveFor(by: AuditLine["by"]): RecordingArchive {
     const { archive } = this.#parts;
     return {
-      list: () => archive.list(),
+      list: (onUnreadable) => archive.list(onUnreadable),
       metadata: (id) => archive.metadata(id),
       isUnderWay: (id) => archive.isUnderWay(id),
       open: (id, part) => archive.open(id, part),

@@ -1,12 +1,15 @@
 /**
  * Removes recordings that ended so many days ago.
  *
- * What counts is the end: each recording is kept for the whole time. It needs no index: recordings
- * come day by day, and it stops at the first day whose recordings can't have ended long enough ago.
- * Imports interfaces and what removes recordings.
+ * What counts is the end, or the last write if that was later: each recording is kept for the whole
+ * time. It needs no index: recordings come day by day, and it stops at the first day whose recordings
+ * can't have ended long enough ago. Nothing is removed by a clock that may be wrong (clock_watch.ts).
+ * Imports interfaces, what removes recordings, and its neighbours.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
+import type { ClockMemory } from "./clock_memory.ts";
+import { type ClockProblem, ClockWatch, FIRST_TIME_MS } from "./clock_watch.ts";
 import type { RecordingArchive } from "./recording_archive.ts";
 import { placeOf } from "./recording_id.ts";
 import type { RecordingRemoval } from "./recording_removal.ts";
@@ -21,10 +24,10 @@ const PAUSE_MS = 20;
 const LEFTOVER_MS = DAY_MS;
 /** So many of them are remembered. */
 const MAX_LEFTOVERS = 10_000;
-/** After so many failures in a row, it is not the recordings that are broken. */
-const MAX_FAILURES = 10;
-/** Before this year, no server like this one existed: a clock that says so was never set. */
-const FIRST_YEAR = 2025;
+/** After so many failures in a row, it is not the recordings that are broken, but their folder. */
+const MAX_FAILURES_OF_DAY = 10;
+/** After so many in all, it is the place where recordings are. */
+const MAX_FAILURES = 100;
 
 /** What retention asks of the world. */
 export interface RetentionClock {
@@ -51,6 +54,8 @@ export interface RetentionOptions {
    * clock is wrong.
    */
   readonly newestDay: () => Promise<string | undefined>;
+  /** What is known of the clock over a restart; by default nothing. */
+  readonly clockMemory?: Pick<ClockMemory, "read" | "write"> | undefined;
   /** How long recordings are kept after their end, in days; more than 0. */
   readonly retentionDays: number;
   readonly clock?: RetentionClock;
@@ -64,9 +69,6 @@ export interface RetentionRun {
   readonly failed: number;
 }
 
-/** Why nothing is removed. */
-type ClockProblem = "never set" | "before the recordings" | "set forward";
-
 const NOTHING: RetentionRun = { removed: 0, onHold: 0, failed: 0 };
 
 /** Removes old recordings once an hour, from {@link start} on until it is disposed of. */
@@ -76,24 +78,24 @@ export class Retention implements AsyncDisposable {
   readonly #clock: RetentionClock;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
-  /** What both clocks said the last time. */
-  #last: { readonly nowMs: number; readonly tickMs: number };
-  /** On the clock that nobody sets: until then, the other one is not believed. */
-  #doubtfulUntilMs = -Infinity;
+  readonly #watch: ClockWatch;
   #clockProblem: ClockProblem | undefined;
+  /** Whether the log says that there are recordings of days that can't be right. */
+  #isOddDayReported = false;
   /** When something was first found that has no part of a recording, on the clock nobody sets. */
   readonly #leftovers = new Map<string, number>();
 
   /** @throws {RangeError} If the days are not more than 0. */
   constructor(options: RetentionOptions) {
-    const { retentionDays, clock = REAL_CLOCK } = options;
+    const { retentionDays, newestDay, clockMemory, clock = REAL_CLOCK } = options;
     if (!(retentionDays > 0)) {
       throw new RangeError(`Expected retentionDays to be more than 0, got ${retentionDays}`);
     }
     this.#options = options;
     this.#keptMs = retentionDays * DAY_MS;
     this.#clock = clock;
-    this.#last = { nowMs: clock.nowMs(), tickMs: clock.tickMs() };
+    const { nowMs, tickMs } = clock;
+    this.#watch = new ClockWatch({ nowMs, tickMs, newestDay, memory: clockMemory });
   }
 
   /** Begins: at once, and then once an hour. */
@@ -128,16 +130,23 @@ export class Retention implements AsyncDisposable {
   }
 
   async #run(): Promise<RetentionRun> {
-    const { archive, removal, newestDay, retentionDays } = this.#options;
+    const { archive, removal, retentionDays } = this.#options;
     await removal.finishInterrupted();
-    const nowMs = this.#clock.nowMs();
-    const isClockRight = this.#reportClock(this.#findClockProblem(nowMs, await newestDay()));
-    if (!isClockRight) return NOTHING;
+    const { nowMs, problem } = await this.#watch.read();
+    this.#reportClock(problem);
+    if (problem !== undefined) return NOTHING;
     const untilMs = nowMs - this.#keptMs;
     const done = { removed: 0, onHold: 0, failed: 0 };
+    /** Days of which nothing more is tried. */
+    const left = new Set<string>();
+    let day = "";
     let failuresInARow = 0;
-    for await (const id of archive.list()) {
-      if (this.#stopping.signal.aborted || startOf(id) > untilMs) break;
+    for await (const id of archive.list((unreadable) => left.add(unreadable))) {
+      const startMs = startOf(id);
+      if (this.#stopping.signal.aborted || startMs > untilMs) break;
+      if (day !== dayOf(id)) failuresInARow = 0;
+      day = dayOf(id);
+      if (left.has(day) || this.#isOdd(id, startMs)) continue;
       try {
         if (await this.#isOver(id, untilMs)) {
           const result = await removal.remove(id, "retention");
@@ -152,7 +161,8 @@ export class Retention implements AsyncDisposable {
             error,
           });
         }
-        if (++failuresInARow === MAX_FAILURES) break;
+        if (++failuresInARow === MAX_FAILURES_OF_DAY) left.add(day);
+        if (done.failed === MAX_FAILURES) break;
       }
       await this.#clock.delay(PAUSE_MS, this.#stopping.signal).catch(() => {});
     }
@@ -167,7 +177,7 @@ export class Retention implements AsyncDisposable {
   }
 
   async #isOver(id: string, untilMs: number): Promise<boolean> {
-    const endedMs = await this.#endedMs(id);
+    const endedMs = await this.#endedMs(id, untilMs);
     if (endedMs !== undefined) {
       this.#leftovers.delete(id);
       return endedMs <= untilMs;
@@ -181,46 +191,52 @@ export class Retention implements AsyncDisposable {
     return true;
   }
 
+  /** Whether a recording says that it was made when no clock was set: it may be from yesterday. */
+  #isOdd(id: string, startMs: number): boolean {
+    if (startMs >= FIRST_TIME_MS) return false;
+    if (!this.#isOddDayReported) {
+      log.warning(
+        "Recordings of days before 2025 are not removed for their age, such as {id}: the clock was " +
+          "not set when they were made. Remove them by the API when they are not needed",
+        { id },
+      );
+    }
+    this.#isOddDayReported = true;
+    return true;
+  }
+
   /**
-   * When a recording ended; of one without metadata, when it was last written to; `undefined` if
-   * nothing of it can be read.
+   * When a recording ended, or was last written to, if that was later: then the clock was set while
+   * it was made, or its files were put there. `undefined` if nothing of it can be read.
    */
-  async #endedMs(id: string): Promise<number | undefined> {
+  async #endedMs(id: string, untilMs: number): Promise<number | undefined> {
     const { archive } = this.#options;
     const metadata = await archive.metadata(id);
-    if (metadata !== undefined) return Date.parse(metadata.endedAt);
-    let endedMs = -Infinity;
+    let endedMs = metadata === undefined
+      ? -Infinity
+      : Math.max(Date.parse(metadata.startedAt), Date.parse(metadata.endedAt));
     for (const part of ["messages", "audio"] as const) {
+      // It is young enough: no more has to be asked for.
+      if (endedMs > untilMs) break;
       await using file = await archive.open(id, part);
       endedMs = Math.max(endedMs, file?.modifiedAt.getTime() ?? -Infinity);
     }
     return endedMs === -Infinity ? undefined : endedMs;
   }
 
-  #findClockProblem(nowMs: number, newestDay: string | undefined): ClockProblem | undefined {
-    const tickMs = this.#clock.tickMs();
-    const { nowMs: lastNowMs, tickMs: lastTickMs } = this.#last;
-    this.#last = { nowMs, tickMs };
-    // Recordings would be removed for being old that are not. A machine that slept looks the same,
-    // and loses nothing by waiting.
-    if (nowMs - lastNowMs > tickMs - lastTickMs + DAY_MS) this.#doubtfulUntilMs = tickMs + DAY_MS;
-    if (new Date(nowMs).getUTCFullYear() < FIRST_YEAR) return "never set";
-    if (newestDay !== undefined && nowMs < Date.parse(`${newestDay}T00:00:00Z`) - DAY_MS) {
-      return "before the recordings";
-    }
-    return tickMs < this.#doubtfulUntilMs ? "set forward" : undefined;
-  }
-
-  /** Says it once; returns whether there is nothing to say. */
-  #reportClock(problem: ClockProblem | undefined): boolean {
+  /** Says it once. */
+  #reportClock(problem: ClockProblem | undefined): void {
     const isNews = problem !== this.#clockProblem;
     this.#clockProblem = problem;
-    if (isNews && problem === undefined) {
+    if (!isNews) return;
+    if (problem === undefined) {
       log.info("Old recordings are removed again: the clock seems right");
-    } else if (isNews) {
-      log.error(CLOCK_MESSAGES[problem ?? "never set"]);
+    } else if (problem === "ahead") {
+      // It may well be right.
+      log.warning(CLOCK_MESSAGES[problem]);
+    } else {
+      log.error(CLOCK_MESSAGES[problem]);
     }
-    return problem === undefined;
   }
 }
 
@@ -229,12 +245,18 @@ const CLOCK_MESSAGES = {
   "before the recordings":
     "No old recordings are removed: the clock is more than a day before the " +
     "newest recording. Set it; or, if that recording's day is wrong, move it",
-  "set forward": "No old recordings are removed for a day: the clock went forward by more than a " +
-    "day. Set it if it is wrong now",
+  ahead:
+    "No old recordings are removed for 3 days: the clock is more than a day ahead of what it " +
+    "said before, and of the recordings there were. If it is wrong, set it; if it was wrong " +
+    "before, put what was recorded then on hold; if the server was off, there is nothing to do",
 } as const satisfies Record<ClockProblem, string>;
 
 /** The earliest moment that a recording can have started, and so ended. */
 function startOf(id: string): number {
-  const day = placeOf(id)?.day;
-  return day === undefined ? Infinity : Date.parse(`${day}T00:00:00Z`);
+  const day = dayOf(id);
+  return day === "" ? Infinity : Date.parse(`${day}T00:00:00Z`);
+}
+
+function dayOf(id: string): string {
+  return placeOf(id)?.day ?? "";
 }

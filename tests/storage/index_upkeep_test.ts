@@ -109,6 +109,34 @@ Deno.test("upkeep: an archive that fails is tried again, and told of once", asyn
   assertEquals(logs.of("Cannot compare the index").length, 1);
 });
 
+Deno.test("upkeep: a day that cannot be listed is looked for again, and keeps no other", async () => {
+  await using dir = await TempDir.create();
+  const folder = join(dir.path, "recordings");
+  await Deno.mkdir(folder);
+  let isClosed = true;
+  class ClosedDay extends SmallArchive {
+    override async *list(onUnreadable: (day: string) => void = () => {}) {
+      for await (const id of super.list()) {
+        if (isClosed && id.startsWith(closedDay)) onUnreadable(closedDay);
+        else yield id;
+      }
+    }
+  }
+  const archive = new ClosedDay(folder);
+  const [closed, open] = [recording(0), recording(24 * 60)];
+  const closedDay = closed.id.slice(0, 10);
+  for (const entry of [closed, open]) await archive.add(entry);
+  await using index = new BackgroundIndex(() =>
+    openRecordingIndex({ place: { kind: "file", path: join(dir.path, "index.kv") }, key: KEY })
+  );
+  await using upkeep = new IndexUpkeep(index, archive, { ...QUICK, unreadableRetryMs: 20 });
+  upkeep.start();
+  await until(() => has(index, 1), "the other day is there");
+  assertEquals(index.status.failingSince, undefined);
+  isClosed = false;
+  await until(() => has(index, 2), "all are there");
+});
+
 Deno.test("upkeep: an index that was broken is filled anew", async () => {
   await using logs = await LogRecords.watch();
   await using dir = await TempDir.create();
@@ -206,7 +234,14 @@ Deno.test("reindex: it corrects all that differs, while a server has the index o
   await until(() => has(server, 2), "the server has put them");
   let last: RebuildCounts | undefined;
   const counts = await reindex(options, archive, { onProgress: (counts) => last = { ...counts } });
-  assertEquals(counts, { recordings: 60, written: 60, removed: 1, beingMade: 0, unreadable: 0 });
+  assertEquals(counts, {
+    recordings: 60,
+    written: 60,
+    removed: 1,
+    beingMade: 0,
+    unreadable: 0,
+    unreadableDays: 0,
+  });
   assertEquals(last, counts);
   assertEquals((await server.get(recording(3).id))?.closeReason, "end");
   assert(await has(server, 60));

@@ -2,9 +2,12 @@
  * What partial audio files are taken for, also where no test can have files that large.
  */
 import { assertEquals } from "@std/assert";
-import { AUDIO_HEAD_BYTES, inspectAudio } from "../../lib/storage/partial_audio.ts";
+import fc from "fast-check";
+import { AUDIO_HEAD_BYTES, BLOCK_BYTES, inspectAudio } from "../../lib/storage/partial_audio.ts";
+import { concat, noise } from "../helpers/wav_check.ts";
 import {
   ALL_MEDIA,
+  callAudio,
   frameBytes,
   headerOf,
   MONO_PCMU,
@@ -70,5 +73,99 @@ Deno.test("partial audio: what a torn header is completed by is what it should b
     // Once it says what it is, a log that says something else is not believed.
     if (bytes > 22) assertEquals(inspectAudio(torn, bytes, other).what, "foreign");
     assertEquals(inspectAudio(torn, bytes, undefined).what, bytes === 0 ? "empty" : "foreign");
+  }
+});
+
+/** How many bytes of audio a file has, as a disk shows it. */
+function audioBytesOf(file: Uint8Array, media: PartialMedia): number | string {
+  const lastBlock = file.length % BLOCK_BYTES === 0 ? file.slice(-BLOCK_BYTES) : new Uint8Array();
+  const format = { encoding: media.format, channelCount: media.channels, rate: 8000 } as const;
+  const head = file.subarray(0, AUDIO_HEAD_BYTES);
+  const found = inspectAudio(head, file.length, format, lastBlock);
+  return found.what === "usable" ? found.dataBytes : found.what;
+}
+
+/** The file with what follows up to the end of its last block, so many bytes of audio. */
+function blankEnd(media: PartialMedia, audio: Uint8Array): Uint8Array {
+  const file = concat(headerOf(media), audio);
+  const blank = new Uint8Array((BLOCK_BYTES - file.length % BLOCK_BYTES) % BLOCK_BYTES);
+  return concat(file, blank);
+}
+
+const pcmu = fc.constantFrom(MONO_PCMU, STEREO_PCMU);
+
+Deno.test("partial audio property: what never reached the disk, up to the end of a block, is no audio", () => {
+  fc.assert(
+    fc.property(pcmu, fc.integer({ min: 0, max: 40_000 }), (media, length) => {
+      const audio = callAudio(media).subarray(0, length);
+      const file = blankEnd(media, audio);
+      const blankBytes = file.length - headerOf(media).length - audio.length;
+      const frame = frameBytes(media);
+      const isRun = blankBytes >= 32 * frame;
+      const expected = isRun ? audio.length : file.length - headerOf(media).length;
+      assertEquals(audioBytesOf(file, media), expected - expected % frame);
+      if (!isRun) return;
+      // Stopped after it was cut off, it is the same.
+      const cut = file.subarray(0, headerOf(media).length + expected - expected % frame);
+      assertEquals(audioBytesOf(cut, media), expected - expected % frame);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("partial audio property: audio that no power cut has spoilt is all kept", () => {
+  const sound = fc.oneof(
+    fc.constantFrom("a call", "noise"),
+    // Any tone that a telephone has, as loud as can be: in Hertz.
+    fc.integer({ min: 300, max: 3_400 }),
+  );
+  const bytesOf = (
+    what: typeof sound extends fc.Arbitrary<infer T> ? T : never,
+    channels: number,
+  ) =>
+    what === "a call"
+      ? callAudio(STEREO_PCMU).subarray(0, 20_000)
+      : what === "noise"
+      ? noise(20_000)
+      : Uint8Array.from({ length: 20_000 }, (_, n) =>
+        Math.sin(2 * Math.PI * Math.floor(n / channels) * Number(what) / 8000) < 0 ? 0x00 : 0x80);
+  fc.assert(
+    fc.property(pcmu, sound, fc.nat(20_000), fc.boolean(), (media, what, length, isWhole) => {
+      const bytes = bytesOf(what, media.channels);
+      const file = concat(headerOf(media), bytes.subarray(0, length));
+      // At the end of a block, where it may be mistaken; and anywhere.
+      const kept = isWhole && file.length >= BLOCK_BYTES
+        ? file.subarray(0, file.length - file.length % BLOCK_BYTES)
+        : file;
+      const dataBytes = kept.length - headerOf(media).length;
+      assertEquals(audioBytesOf(kept, media), dataBytes - dataBytes % frameBytes(media));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("partial audio: zeros that are recorded stay", () => {
+  const zeros = (media: PartialMedia, bytes: number) =>
+    concat(headerOf(media), callAudio(media).subarray(0, 5_000), new Uint8Array(bytes));
+  for (const media of ALL_MEDIA) {
+    const headerBytes = headerOf(media).length;
+    const audioBytes = (file: Uint8Array) =>
+      (file.length - headerBytes) - (file.length - headerBytes) % frameBytes(media);
+    // In 16-bit PCM, they are silence; elsewhere than at the end of a block, nothing came after them.
+    const toBlock = 2 * BLOCK_BYTES - headerBytes - 5_000;
+    const files = [toBlock - 1, toBlock + 1, toBlock + BLOCK_BYTES].map((n) => zeros(media, n));
+    if (media.format === "L16") files.push(zeros(media, toBlock));
+    for (const file of files) assertEquals(audioBytesOf(file, media), audioBytes(file));
+    // A size that the recorder has filled in says what is audio.
+    const final = zeros(media, toBlock);
+    final.set(headerOf(media, 5_000 + toBlock - (5_000 + toBlock) % frameBytes(media)));
+    assertEquals(audioBytesOf(final, media), audioBytes(final));
+  }
+});
+
+Deno.test("partial audio: a first block of which nothing reached the disk, or the header alone", () => {
+  for (const media of [MONO_PCMU, STEREO_PCMU]) {
+    assertEquals(audioBytesOf(blankEnd(media, new Uint8Array()), media), 0);
+    assertEquals(audioBytesOf(new Uint8Array(BLOCK_BYTES), media), 0);
   }
 });

@@ -11,7 +11,14 @@ import { allPages } from "./recording_index_suite.ts";
 
 const KEY = new Uint8Array(32).fill(1);
 const DAY_MINUTES = 24 * 60;
-const NONE: RebuildCounts = { recordings: 0, written: 0, removed: 0, beingMade: 0, unreadable: 0 };
+const NONE: RebuildCounts = {
+  recordings: 0,
+  written: 0,
+  removed: 0,
+  beingMade: 0,
+  unreadable: 0,
+  unreadableDays: 0,
+};
 
 /** An archive and an index, for one test. */
 class Rig implements AsyncDisposable {

@@ -151,6 +151,28 @@ Deno.test("recovery: a header that never reached the disk, in front of audio tha
   }
 });
 
+Deno.test("recovery: a loss of power that leaves the end of the last block blank", async () => {
+  for (const media of ALL_MEDIA) {
+    for (const hasHeader of [true, false]) {
+      await using dir = await TempDir.create();
+      const name = crypto.randomUUID();
+      const written = partialAudio(media, 10_000);
+      const file = new Uint8Array(3 * 4096);
+      file.set(written);
+      if (!hasHeader) file.fill(0, 0, headerOf(media).length);
+      await writeFiles(dir.path, name, { ".wav.part": file, ".jsonl": callLog(name, media) });
+      assertEquals((await recoverRecordings(dir.path, options)).recovered, 1);
+      const { audio, metadata } = await readFiles(dir.path, name);
+      // Zeros are silence, or as loud as can be.
+      const end = media.format === "PCMU" ? written.length : file.length;
+      const length = end - headerOf(media).length;
+      const data = file.subarray(written.length - 10_000, end - length % frameBytes(media));
+      assertWav(audio, { format: media.format, channels: media.channels, data });
+      assertEquals(metadata?.recordedSamples, data.length / frameBytes(media));
+    }
+  }
+});
+
 Deno.test("recovery: a message log that was cut anywhere, or is gone, costs no audio", async () => {
   await using dir = await TempDir.create();
   const name = crypto.randomUUID();

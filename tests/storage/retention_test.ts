@@ -1,106 +1,13 @@
 /**
- * Retention: which recordings go when, and which clocks are not believed.
+ * Retention: which recordings go when.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import {
-  FileAuditLog,
-  FileRecordingArchive,
-  RecordingRemoval,
-  Retention,
-  type RetentionClock,
-  type RetentionOptions,
-} from "../../lib/storage/mod.ts";
+import { FileRecordingArchive } from "../../lib/storage/mod.ts";
 import { until, within } from "../helpers/deadline.ts";
 import { LogRecords } from "../helpers/log_records.ts";
-import { RecordedFiles } from "../helpers/recorded_files.ts";
 import { noise } from "../helpers/wav_check.ts";
 import { metadataTextOf, SESSION } from "./recording_archive_suite.ts";
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-const NOW = "2026-06-15T12:00:00.000Z";
-
-/** Two clocks, which go by waiting alone, and of which one can be set. */
-class FakeClock implements RetentionClock {
-  #tickMs = 5_000_000;
-  #offsetMs: number;
-  /** How long was waited, each time. */
-  readonly waits: number[] = [];
-  /** Called at each wait. */
-  onWait: (ms: number) => void | Promise<void> = () => {};
-
-  constructor(now = NOW) {
-    this.#offsetMs = Date.parse(now) - this.#tickMs;
-  }
-
-  readonly nowMs = () => this.#tickMs + this.#offsetMs;
-  readonly tickMs = () => this.#tickMs;
-  readonly delay = async (ms: number, signal: AbortSignal) => {
-    signal.throwIfAborted();
-    this.waits.push(ms);
-    this.#tickMs += ms;
-    await this.onWait(ms);
-    signal.throwIfAborted();
-  };
-
-  /** Time passes. */
-  pass(ms: number): void {
-    this.#tickMs += ms;
-  }
-
-  /** Somebody sets the clock. */
-  set(now: string): void {
-    this.#offsetMs = Date.parse(now) - this.#tickMs;
-  }
-}
-
-class Under implements AsyncDisposable {
-  readonly recordings: RecordedFiles;
-  readonly clock: FakeClock;
-  readonly archive: FileRecordingArchive;
-  readonly removal: RecordingRemoval;
-
-  private constructor(recordings: RecordedFiles, clock: FakeClock) {
-    this.recordings = recordings;
-    this.clock = clock;
-    this.archive = new FileRecordingArchive(recordings.folder, { nowMs: clock.nowMs });
-    this.removal = new RecordingRemoval({
-      archive: this.archive,
-      index: { remove: () => Promise.resolve() },
-      audit: new FileAuditLog(recordings.dir.path),
-      nowMs: clock.nowMs,
-    });
-  }
-
-  static async make(clock = new FakeClock()): Promise<Under> {
-    return new Under(await RecordedFiles.create(), clock);
-  }
-
-  retention(options: Partial<RetentionOptions> = {}): Retention {
-    const { archive, removal, clock } = this;
-    const newestDay = () => archive.newestDay();
-    return new Retention({ archive, removal, newestDay, retentionDays: 30, clock, ...options });
-  }
-
-  /** Puts a recording there that started and ended at these times. */
-  async put(startedAt: string, endedAt = startedAt, name?: string): Promise<string> {
-    const id = `${startedAt.slice(0, 10)}.${name ?? crypto.randomUUID()}`;
-    await this.recordings.put(id, {
-      ".wav": noise(10),
-      ".jsonl": "{}\n",
-      ".json": metadataTextOf(id, endedAt),
-    });
-    return id;
-  }
-
-  async left(): Promise<string[]> {
-    return await Array.fromAsync(this.archive.list());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.recordings[Symbol.asyncDispose]();
-  }
-}
+import { DAY_MS, HOUR_MS, NOW, Under } from "./retention_rig.ts";
 
 Deno.test("retention: what ended so many days ago goes, to the millisecond", async () => {
   await using under = await Under.make();
@@ -162,10 +69,8 @@ Deno.test("retention: what is held, and what is being made, stays however old it
   await under.removal.setHold(held, { since: NOW, reason: "" }, "api");
   const made = `2026-01-02.${SESSION}`;
   await under.recordings.put(made, { ".jsonl": "{}\n", ".wav.part": noise(10) });
-  const longAgo = new Date("2026-01-02T00:00:00Z");
-  for (const extension of [".jsonl", ".wav.part"]) {
-    await Deno.utime(under.recordings.path(made, extension), longAgo, longAgo);
-  }
+  const longAgo = "2026-01-02T00:00:00Z";
+  for (const extension of [".jsonl", ".wav.part"]) await under.touch(made, extension, longAgo);
   await using retention = under.retention();
   {
     using _lock = await under.recordings.lock(made);
@@ -183,15 +88,30 @@ Deno.test("retention: without metadata, the last write counts", async () => {
   await using under = await Under.make();
   const id = `2026-01-02.${SESSION}`;
   await under.recordings.put(id, { ".jsonl": "{}\n", ".wav": noise(10), ".json": "{" });
-  const set = (extension: string, time: string) =>
-    Deno.utime(under.recordings.path(id, extension), new Date(time), new Date(time));
-  await set(".jsonl", "2026-01-02T00:00:00Z");
-  await set(".wav", "2026-05-20T00:00:00Z");
+  await under.touch(id, ".jsonl", "2026-01-02T00:00:00Z");
+  await under.touch(id, ".wav", "2026-05-20T00:00:00Z");
   await using retention = under.retention();
   assertEquals((await retention.run()).removed, 0);
-  await set(".wav", "2026-05-16T00:00:00Z");
+  await under.touch(id, ".wav", "2026-05-16T00:00:00Z");
   assertEquals((await retention.run()).removed, 1);
   assertEquals(await under.left(), []);
+});
+
+Deno.test("retention: a last write after the end counts: the clock was set while it was made", async () => {
+  await using under = await Under.make();
+  const kept: string[] = [];
+  for (const extension of [".wav", ".jsonl"]) {
+    const id = await under.put("2026-01-02T10:00:00.000Z");
+    await under.touch(id, extension, "2026-05-17T00:00:00Z");
+    kept.push(id);
+  }
+  const old = await under.put("2026-01-02T10:00:00.000Z");
+  await under.touch(old, ".wav", "2026-05-16T00:00:00Z");
+  await using retention = under.retention();
+  assertEquals((await retention.run()).removed, 1);
+  assertEquals(await under.left(), kept.sort());
+  under.clock.pass(2 * DAY_MS);
+  assertEquals((await retention.run()).removed, 2);
 });
 
 Deno.test("retention: what is left of a recording without any part of it goes after a day", async () => {
@@ -205,61 +125,6 @@ Deno.test("retention: what is left of a recording without any part of it goes af
   under.clock.pass(3_600_000);
   assertEquals((await retention.run()).removed, 1);
   assertEquals(await under.recordings.names(), []);
-});
-
-Deno.test("retention: a clock that was never set removes nothing", async () => {
-  await using logs = await LogRecords.watch();
-  await using under = await Under.make(new FakeClock("1970-01-01T00:01:00.000Z"));
-  await under.put("1969-01-01T10:00:00.000Z");
-  await using retention = under.retention({ newestDay: () => Promise.resolve(undefined) });
-  for (let n = 0; n < 3; n++) assertEquals((await retention.run()).removed, 0);
-  assertEquals(logs.of("No old recordings are removed").length, 1);
-});
-
-Deno.test("retention: a clock before the newest recording removes nothing", async () => {
-  await using logs = await LogRecords.watch();
-  await using under = await Under.make();
-  await under.put("2026-01-01T10:00:00.000Z");
-  const newest = await under.put("2026-06-16T00:00:00.000Z");
-  await using retention = under.retention();
-  under.clock.set("2026-06-14T23:59:00.000Z");
-  for (let n = 0; n < 3; n++) assertEquals((await retention.run()).removed, 0);
-  assertEquals(logs.of("No old recordings are removed").length, 1);
-  // Less than a day before: a machine elsewhere may have been somewhat ahead.
-  under.clock.set("2026-06-15T00:01:00.000Z");
-  assertEquals((await retention.run()).removed, 1);
-  assertEquals(logs.of("Old recordings are removed again").length, 1);
-  assertEquals(await under.left(), [newest]);
-});
-
-Deno.test("retention: a clock that goes forward by days is not believed for a day", async () => {
-  await using logs = await LogRecords.watch();
-  await using under = await Under.make();
-  const recent = await under.put("2026-06-14T10:00:00.000Z");
-  await using retention = under.retention();
-  await retention.run();
-  under.clock.set("2027-01-01T00:00:00.000Z");
-  for (let hour = 0; hour < 23; hour++) {
-    under.clock.pass(HOUR_MS);
-    assertEquals((await retention.run()).removed, 0, `hour ${hour}`);
-  }
-  assertEquals(logs.of("No old recordings are removed for a day").length, 1);
-  // Somebody puts it right: nothing was lost.
-  under.clock.set("2026-06-16T12:00:00.000Z");
-  under.clock.pass(2 * HOUR_MS);
-  assertEquals((await retention.run()).removed, 0);
-  assertEquals(await under.left(), [recent]);
-  assertEquals(logs.of("Old recordings are removed again").length, 1);
-});
-
-Deno.test("retention: a clock that went forward, and was right to, is believed after a day", async () => {
-  await using under = await Under.make();
-  await under.put("2026-06-14T10:00:00.000Z");
-  await using retention = under.retention();
-  under.clock.set("2026-12-01T00:00:00.000Z");
-  assertEquals((await retention.run()).removed, 0);
-  under.clock.pass(DAY_MS);
-  assertEquals((await retention.run()).removed, 1);
 });
 
 Deno.test("retention: it rests after each recording", async () => {
@@ -300,6 +165,44 @@ Deno.test("retention: a place that removes nothing is not asked for all of them"
     },
   });
   assertEquals(await retention.run(), { removed: 0, onHold: 0, failed: 10 });
+});
+
+Deno.test("retention: a day of which nothing can be removed keeps no other day", async () => {
+  await using logs = await LogRecords.watch();
+  await using under = await Under.make();
+  for (let n = 0; n < 30; n++) await under.put("2026-01-01T10:00:00.000Z");
+  await under.put("2026-01-02T10:00:00.000Z");
+  await under.put("2026-06-15T10:00:00.000Z");
+  const tried: string[] = [];
+  await using retention = under.retention({
+    removal: {
+      finishInterrupted: () => under.removal.finishInterrupted(),
+      remove: (id, by) => {
+        tried.push(id.slice(0, 10));
+        return id.startsWith("2026-01-01")
+          ? Promise.reject(new Error("The disk says no"))
+          : under.removal.remove(id, by);
+      },
+    },
+  });
+  assertEquals(await retention.run(), { removed: 1, onHold: 0, failed: 10 });
+  assertEquals(tried, [...Array(10).fill("2026-01-01"), "2026-01-02"]);
+  assertEquals(logs.of("Cannot remove the old recording").length, 1);
+});
+
+Deno.test("retention: when nothing can be removed of any day, not all are tried", async () => {
+  await using under = await Under.make();
+  for (let day = 1; day <= 12; day++) {
+    const time = `2026-01-${String(day).padStart(2, "0")}T10:00:00.000Z`;
+    for (let n = 0; n < 11; n++) await under.put(time);
+  }
+  await using retention = under.retention({
+    removal: {
+      finishInterrupted: () => Promise.resolve(),
+      remove: () => Promise.reject(new Error("The disk says no")),
+    },
+  });
+  assertEquals(await retention.run(), { removed: 0, onHold: 0, failed: 100 });
 });
 
 Deno.test("retention: a list that fails is logged, and tried again", async () => {
@@ -362,6 +265,7 @@ Deno.test("retention: by the system's clock, it stops at once", async () => {
   await using under = await Under.make();
   await under.put("2026-01-01T10:00:00.000Z");
   const archive = new FileRecordingArchive(under.recordings.folder);
+  await under.clockMemory.write({ expectedMs: Date.now(), doubtedMs: undefined });
   await using retention = under.retention({ archive, clock: undefined, retentionDays: 0.5 });
   retention.start();
   await until(async () => (await under.left()).length === 0, "removal");

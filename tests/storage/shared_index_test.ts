@@ -191,7 +191,14 @@ Deno.test("shared index: what others are making stays when one starts, by its ob
     remove: () => Promise.resolve("not_found" as const),
   };
   const counts = await rebuildIndex(index, listed, { now: () => nowMs });
-  assertEquals(counts, { recordings: 2, written: 1, removed: 1, beingMade: 1, unreadable: 0 });
+  assertEquals(counts, {
+    recordings: 2,
+    written: 1,
+    removed: 1,
+    beingMade: 1,
+    unreadable: 0,
+    unreadableDays: 0,
+  });
   assertEquals(await idsIn(index), idsOf(ended, long, fresh, late));
 });
 

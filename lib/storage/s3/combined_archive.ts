@@ -24,8 +24,8 @@ export class CombinedArchive implements RecordingArchive {
   }
 
   /** Each identifier once, by days and names. Takes the memory of one day's. */
-  async *list(): AsyncGenerator<string, void> {
-    const places = this.#places.map((place) => new DayReader(place));
+  async *list(onUnreadable?: (day: string) => void): AsyncGenerator<string, void> {
+    const places = this.#places.map((place) => new DayReader(place.list(onUnreadable)));
     try {
       for (;;) {
         const days = await Promise.all(places.map((place) => place.nextDay()));
@@ -108,8 +108,8 @@ class DayReader {
   /** Read, but of a day that was not taken. */
   #next: IteratorResult<string> | undefined;
 
-  constructor(place: RecordingArchive) {
-    this.#ids = place.list()[Symbol.asyncIterator]();
+  constructor(ids: AsyncIterable<string>) {
+    this.#ids = ids[Symbol.asyncIterator]();
   }
 
   async nextDay(): Promise<string | undefined> {

@@ -3,6 +3,7 @@
  * token that the first start prints; and what becomes of them where there is no room, or no wish.
  */
 import { assert, assertEquals, assertExists, assertMatch } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { decodeMulaw } from "../lib/audio/mod.ts";
 import {
   assertSameBytes,
@@ -136,6 +137,49 @@ Deno.test("main: an index that is lost is built anew, by the next start or by re
   const { code, stdout, output } = await reindex.ended();
   assertEquals(code, 0, output);
   assertMatch(stdout, /^The index has 3 recordings: 3 entries written, 0 removed\. /);
+});
+
+Deno.test("main: reindex tells damaged metadata from calls that go on, and fails", async () => {
+  await using folder = await TemporaryFolder.make();
+  const env = { ...ENV, ADMIN_TOKEN: TOKEN };
+  await using server = Program.server(folder.path, env);
+  for (let i = 0; i < 2; i++) await placeCall(server);
+  const [damaged] = await found(server, 2);
+  assertExists(damaged);
+  const file = `${damaged.id.replace(".", "/")}.json`;
+  await Deno.writeTextFile(folder.join("data", "recordings", file), "{");
+  await using reindex = new Program({
+    args: ["run", ...taskFlags("reindex"), `${ROOT}/main.ts`, "reindex"],
+    cwd: folder.path,
+    env,
+  });
+  const { code, stdout, output } = await reindex.ended();
+  assertEquals(code, 1, output);
+  assertMatch(stdout, /0 recordings have not ended; the metadata of 1 cannot be read\.\n$/);
+  assertMatch(output, new RegExp(`The \\.json file of recording ${damaged.id} cannot be used`));
+  await found(server, 2);
+  await server.stop();
+});
+
+Deno.test("main: a database of another kind in the place of the index ends no server", async () => {
+  await using folder = await TemporaryFolder.make();
+  const env = { ...ENV, ADMIN_TOKEN: TOKEN };
+  await using first = Program.server(folder.path, env);
+  await placeCall(first);
+  await found(first, 1);
+  await first.stop();
+  // Intact, and enough of Deno KV's for it to be opened.
+  {
+    using database = new DatabaseSync(folder.join("data", "index.kv"));
+    database.exec("DROP TABLE queue_running");
+  }
+  await using second = Program.server(folder.path, env);
+  await found(second, 1);
+  await placeCall(second);
+  await found(second, 2);
+  const { code, output } = await second.stop();
+  assertEquals(code, 0, output);
+  assertMatch(output, /The index of recordings is broken: it is built anew/);
 });
 
 Deno.test("main: an index at an address where there is none, or that is silent, holds up nothing, and is told of", async () => {

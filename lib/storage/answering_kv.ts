@@ -26,16 +26,21 @@ export class UnreadableIndexError extends Error {
 export class AnsweringKv implements Disposable {
   readonly #kv: KvDatabase;
   readonly #timeoutMs: number;
+  readonly #isFile: boolean;
   /** Answers that did not come in time, and may yet come. */
   #late = 0;
+  #isClosed = false;
 
   /**
    * @param kv Is closed with it.
    * @param timeoutMs How long one answer may take.
+   * @param isFile Whether it is a file. That is closed as soon as it can't be read: KV has a thread
+   * that looks at it once a minute, and ends the whole program if it can't.
    */
-  constructor(kv: KvDatabase, timeoutMs: number) {
+  constructor(kv: KvDatabase, timeoutMs: number, isFile = false) {
     this.#kv = kv;
     this.#timeoutMs = timeoutMs;
+    this.#isFile = isFile;
   }
 
   /**
@@ -93,12 +98,15 @@ export class AnsweringKv implements Disposable {
 
   /** Closes the database. */
   [Symbol.dispose](): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#kv.close();
   }
 
   async #read<T>(ask: () => Promise<T>): Promise<T> {
     return await this.#answer(ask).catch((cause) => {
       if (cause instanceof IndexUnavailableError) throw cause;
+      if (this.#isFile) this[Symbol.dispose]();
       throw new UnreadableIndexError("The index of recordings cannot be read", { cause });
     });
   }

@@ -44,6 +44,11 @@ export interface BackgroundIndexOptions {
   readonly readTimeoutMs?: number;
   /** How long the end waits for what is not yet done, 5 seconds by default. */
   readonly stopTimeoutMs?: number;
+  /**
+   * Whether a recording is there; asked each time that an entry was put, which is removed if it is
+   * not. By default, all are. If it fails, the entry is put again later.
+   */
+  readonly isThere?: (entry: RecordingEntry) => Promise<boolean>;
 }
 
 /** How the index is. */
@@ -100,6 +105,7 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
       maxTries: 20,
       readTimeoutMs: 5_000,
       stopTimeoutMs: 5_000,
+      isThere: () => Promise.resolve(true),
       ...options,
     };
   }
@@ -315,7 +321,7 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
     try {
       await inTime(
         this.opened().then((index) =>
-          recording === undefined ? index.remove(id, signal) : index.put(recording, signal)
+          recording === undefined ? index.remove(id, signal) : this.#put(index, recording, signal)
         ),
         this.#options.tryTimeoutMs,
         this.#stopped.signal,
@@ -324,6 +330,19 @@ export class BackgroundIndex<Index extends RecordingIndex & Disposable>
       // One that is late must not go on when the next try has begun.
       late.abort();
     }
+  }
+
+  /**
+   * Puts an entry, and removes it if its recording has gone: whoever removes one may do so between
+   * its end, which only the storage knows of so far, and this. One that is there now loses its entry
+   * when it is removed, for that comes after it.
+   */
+  async #put(index: Index, recording: IndexedRecording, signal: AbortSignal): Promise<void> {
+    const { id } = recording;
+    await index.put(recording, signal);
+    if (await this.#options.isThere(recording)) return;
+    if (this.#beingMade.get(id) === recording) this.#beingMade.delete(id);
+    await index.remove(id, signal);
   }
 
   #noteSuccess(): void {

@@ -10,7 +10,7 @@ import { FileRecordingArchive } from "./file_recording_archive.ts";
 import { FileRecordingStore } from "./file_recording_store.ts";
 import { FreeSpace } from "./free_space.ts";
 import { GivenUpRecordings } from "./given_up_recordings.ts";
-import type { RecordingArchive } from "./recording_archive.ts";
+import { isRecordingIn, type RecordingArchive } from "./recording_archive.ts";
 import type { BackendStatus, OnRecovered, RecordingBackend } from "./recording_backend.ts";
 import { recoverRecordings } from "./recover_recordings.ts";
 import { CombinedArchive } from "./s3/combined_archive.ts";
@@ -108,6 +108,10 @@ export class DiskBackend implements RecordingBackend {
       unsyncedSeconds,
       waitingForUpload: uploads?.waiting,
     };
+  }
+
+  async has(id: string): Promise<boolean> {
+    return await isRecordingIn(this.archive, id);
   }
 
   async newestDay(): Promise<string | undefined> {

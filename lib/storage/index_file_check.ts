@@ -1,7 +1,7 @@
 /**
- * Looks whether the file of an index is broken, before Deno KV opens it: KV has a thread that ends
- * the whole program when it comes across a broken file. In a thread of its own, because it takes a
- * second for 100,000 recordings.
+ * Looks whether the file of an index is broken, or none of Deno KV's, before KV opens it: KV has a
+ * thread that ends the whole program when it comes across such a file. In a thread of its own,
+ * because it takes a second for 100,000 recordings.
  *
  * Imports node: only.
  */
@@ -14,7 +14,7 @@ const TIMEOUT_MS = 60_000;
 export type FileDamage = string | undefined;
 
 /**
- * Finds what is wrong with a file of SQLite's. The program must be allowed to read
+ * Finds what is wrong with a file of Deno KV's. The program must be allowed to read
  * `index_file_check_worker.ts`.
  *
  * @param path Of a file that exists.

@@ -80,18 +80,19 @@ export class KvRecordingIndex implements RecordingIndex, Disposable {
 
   /**
    * @param kv Is closed with the index.
-   * @param isReplaced Whether somebody who opens the index now gets another database than this one.
+   * @param isReplaced Of a file: whether somebody who opens the index now gets another database than
+   * this one.
    */
   constructor(
     kv: KvDatabase,
     options: KvRecordingIndexOptions,
-    isReplaced: () => Promise<boolean> = () => Promise.resolve(false),
+    isReplaced?: () => Promise<boolean>,
   ) {
     this.#answerTimeoutMs = options.answerTimeoutMs ?? DEFAULT_ANSWER_TIMEOUT_MS;
-    this.#kv = new AnsweringKv(kv, this.#answerTimeoutMs);
+    this.#kv = new AnsweringKv(kv, this.#answerTimeoutMs, isReplaced !== undefined);
     this.#keys = new IndexKeys(options);
     this.#maxScanned = options.maxScanned ?? DEFAULT_MAX_SCANNED;
-    this.#isReplaced = isReplaced;
+    this.#isReplaced = isReplaced ?? (() => Promise.resolve(false));
   }
 
   /** How it is built. */

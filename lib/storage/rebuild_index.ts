@@ -6,7 +6,7 @@
  * neighbours.
  */
 import { getLogger } from "@logtape/logtape";
-import type { RecordingArchive } from "./recording_archive.ts";
+import { isRecordingIn, type RecordingArchive } from "./recording_archive.ts";
 import { placeOf } from "./recording_id.ts";
 import { entryOf, type IndexedRecording, type RecordingIndex } from "./recording_index.ts";
 import type { RecordingMetadata } from "./recording_metadata.ts";
@@ -171,21 +171,37 @@ class Rebuilding {
     this.counts.written += await this.#index.putAll(found, signal);
     // One that was removed in between has lost its entry before it was put.
     await Promise.all(found.map(async ({ id }) => {
-      if (await this.#isGone(id)) await this.#index.remove(id, signal);
+      if (!await isRecordingIn(this.#archive, id)) await this.#index.remove(id, signal);
     }));
   }
 
-  /** The metadata, or `undefined` if there is none, which is counted. */
+  /** The metadata, or `undefined` if there is none that can be read, which is counted. */
   async #metadata(id: string): Promise<RecordingMetadata | undefined> {
     try {
-      const metadata = await this.#archive.metadata(id);
-      if (metadata === undefined) this.counts.beingMade++;
-      return metadata;
+      // It may end in between.
+      for (let n = 0; n < 2; n++) {
+        const metadata = await this.#archive.metadata(id);
+        if (metadata !== undefined) return metadata;
+        if (await this.#hasEnded(id)) continue;
+        this.counts.beingMade++;
+        return undefined;
+      }
+      // The archive has told what is wrong with it.
+      this.counts.unreadable++;
+      return undefined;
     } catch (error) {
       this.counts.unreadable++;
       log.warning("Cannot index the recording {id}: its metadata cannot be read", { id, error });
       return undefined;
     }
+  }
+
+  /** Whether a recording has metadata, be it such that nobody can read. */
+  async #hasEnded(id: string): Promise<boolean> {
+    // Messages are final when there is metadata; audio of those that have none is so a little before.
+    await using file = await this.#archive.open(id, "messages") ??
+      await this.#archive.open(id, "audio");
+    return file?.isFinal ?? false;
   }
 
   async #removeGone(entries: readonly WalkedEntry[]): Promise<void> {
@@ -195,20 +211,10 @@ class Rebuilding {
       const { id, state, startedAt } = entry;
       // It began after those of its day were listed, perhaps: in object storage, it can't be opened.
       if (state === "recording" && this.#startMs - Date.parse(startedAt) < GRACE_MS) continue;
-      if (!await this.#isGone(id)) continue;
+      // It may have come after the recordings were listed.
+      if (await isRecordingIn(this.#archive, id)) continue;
       // Whoever makes it may put it at this moment.
       if (await this.#index.removeWalked(entry, signal)) this.counts.removed++;
     }
-  }
-
-  /** Whether there is no recording, not even one that came after the recordings were listed. */
-  async #isGone(id: string): Promise<boolean> {
-    for (const part of ["messages", "audio"] as const) {
-      const file = await this.#archive.open(id, part);
-      if (file === undefined) continue;
-      await file[Symbol.asyncDispose]();
-      return false;
-    }
-    return await this.#archive.metadata(id).catch(() => "unreadable") === undefined;
   }
 }

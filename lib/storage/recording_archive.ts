@@ -1,5 +1,5 @@
 /**
- * Recordings that are there, to be read and removed: the interface.
+ * Recordings that are there, to be read and removed: the interface, and what follows from it.
  *
  * Imports types only.
  */
@@ -68,6 +68,18 @@ export interface RecordingArchive {
    * @returns `being_made` if it has not ended: nothing is removed then.
    */
   remove(id: string): Promise<"removed" | "not_found" | "being_made">;
+}
+
+/**
+ * Whether anything of a recording can be read: its messages, its audio or its metadata. In object
+ * storage, that's only so of one that has ended.
+ */
+export async function isRecordingIn(archive: RecordingArchive, id: string): Promise<boolean> {
+  for (const part of ["messages", "audio"] as const) {
+    await using file = await archive.open(id, part);
+    if (file !== undefined) return true;
+  }
+  return await archive.metadata(id) !== undefined;
 }
 
 /**

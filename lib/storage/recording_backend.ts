@@ -7,6 +7,7 @@
 import type { AuditLog } from "./audit_log.ts";
 import type { ClockMemory } from "./clock_memory.ts";
 import type { RecordingArchive } from "./recording_archive.ts";
+import type { RecordingEntry } from "./recording_index.ts";
 import type { RecordingMetadata } from "./recording_metadata.ts";
 import type { RecordingStore } from "./recording_store.ts";
 
@@ -45,6 +46,12 @@ export interface RecordingBackend extends AsyncDisposable {
   /** Whether there is room for a new recording. */
   readonly mayBegin: boolean;
   readonly status: BackendStatus;
+  /**
+   * Whether a recording is there; one that can't be read is. When it was removed, it is not.
+   *
+   * @param state In which it would be: of one that has ended, what its maker left does not count.
+   */
+  has(id: string, state: RecordingEntry["state"]): Promise<boolean>;
   /** The latest day that has a recording; `undefined` if there is none, or if the clock is right. */
   newestDay(): Promise<string | undefined>;
   /** Gets ready to make recordings: after it, {@link mayBegin} can be asked. */

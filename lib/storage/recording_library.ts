@@ -42,7 +42,9 @@ export class RecordingLibrary implements AsyncDisposable {
     const { archive, audit } = backend;
     this.#backend = backend;
     this.#retentionDays = retentionDays;
-    this.#index = new BackgroundIndex(() => openRecordingIndex(index));
+    this.#index = new BackgroundIndex(() => openRecordingIndex(index), {
+      isThere: ({ id, state }) => backend.has(id, state),
+    });
     this.#removal = new RecordingRemoval({ archive, index: this.#index, audit });
     this.archive = this.#removal.archiveFor("api");
     this.index = this.#index;

@@ -6,7 +6,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { AuditLine, AuditLog, PendingChange } from "./audit_log.ts";
-import type { LegalHold, RecordingArchive } from "./recording_archive.ts";
+import { isRecordingIn, type LegalHold, type RecordingArchive } from "./recording_archive.ts";
 import { placeOf } from "./recording_id.ts";
 import type { RecordingIndex } from "./recording_index.ts";
 
@@ -144,7 +144,7 @@ export async function* auditedRemoval(
     });
   // From the first step of a removal on, there is no metadata.
   const isBegun = pending !== undefined && metadata === undefined;
-  const isWhole = metadata !== undefined || await isThere(archive, id);
+  const isWhole = metadata !== undefined || await isRecordingIn(archive, id);
   let beginning: "begun" | "joined" | undefined;
   if (!isBegun && isWhole) {
     beginning = await begin();
@@ -237,15 +237,6 @@ async function isHoldDone(
   return line.action === "hold_set"
     ? found !== undefined && found.since === hold?.since && found.reason === hold.reason
     : found === undefined;
-}
-
-/** Whether anything of a recording can be read, though it has no metadata. */
-async function isThere(archive: RecordingArchive, id: string): Promise<boolean> {
-  for (const part of ["messages", "audio"] as const) {
-    await using file = await archive.open(id, part);
-    if (file !== undefined) return true;
-  }
-  return false;
 }
 
 /** Does all steps. */

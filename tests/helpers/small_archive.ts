@@ -59,9 +59,10 @@ export class SmallArchive implements RecordingArchive {
     const file = await Deno.open(path).catch(noneIfMissing);
     if (file === undefined) return undefined;
     const { size } = await file.stat();
+    const metadata = await Deno.stat(this.#path(id, ".json")).catch(noneIfMissing);
     return {
       size,
-      isFinal: true,
+      isFinal: metadata !== undefined,
       modifiedAt: new Date(0),
       read: () => new ReadableStream(),
       [Symbol.asyncDispose]: () => Promise.resolve(file.close()),

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
 import { join } from "node:path";
 import { BackgroundIndex } from "../../lib/storage/background_index.ts";
 import type { KvDatabase } from "../../lib/storage/answering_kv.ts";
@@ -17,11 +18,13 @@ const QUICK = { firstRetryMs: 1, maxRetryMs: 5 };
 class UnreliableKv {
   /** What was asked for while it hung. */
   hanging = 0;
+  /** Is waited for before each question. */
+  step: () => Promise<unknown> = () => Promise.resolve();
   readonly #kv: Deno.Kv;
   #gate: PromiseWithResolvers<void> | undefined;
   #error: Error | undefined;
 
-  private constructor(kv: Deno.Kv) {
+  constructor(kv: Deno.Kv) {
     this.#kv = kv;
   }
 
@@ -69,6 +72,7 @@ class UnreliableKv {
   }
 
   async #pass(): Promise<void> {
+    await this.step();
     if (this.#error !== undefined) throw this.#error;
     if (this.#gate === undefined) return;
     this.hanging++;
@@ -323,4 +327,78 @@ Deno.test("background index: its end does not wait for ever, and says what is lo
     kv.goOn();
     if (how === "never opens") never.resolve(new KvRecordingIndex(kv.database, { key: KEY }));
   }
+});
+
+Deno.test("background index: in whatever order a recording ends and is removed, it has no entry", async () => {
+  const entry = recording(1);
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), fc.boolean(), async (scheduler, isOther) => {
+      const step = () => scheduler.schedule(Promise.resolve());
+      using kv = await Deno.openKv(":memory:");
+      let isThere = true;
+      const open = () => {
+        const unreliable = new UnreliableKv(kv);
+        unreliable.step = step;
+        const database: KvDatabase = { ...unreliable.database, close: () => {} };
+        return Promise.resolve(new KvRecordingIndex(database, { key: KEY }));
+      };
+      const options = {
+        ...QUICK,
+        isThere: async () => {
+          await step();
+          const answer = isThere;
+          await step();
+          return answer;
+        },
+      };
+      await using maker = new BackgroundIndex(open, options);
+      // Whoever removes it may be another program.
+      await using another = new BackgroundIndex(open, options);
+      const remover = isOther ? another : maker;
+      const make = async () => {
+        await maker.put(recording(1, { state: "recording" }));
+        await step();
+        await maker.put(entry);
+      };
+      const remove = async () => {
+        await step();
+        await step();
+        isThere = false;
+        await step();
+        await remover.remove(entry.id);
+      };
+      const all = Promise.all([make(), remove()]).then(() =>
+        until(() => isDone(maker)() && isDone(another)(), "all changes")
+      );
+      await scheduler.waitFor(all);
+      using left = new KvRecordingIndex({ ...new UnreliableKv(kv).database, close: () => {} }, {
+        key: KEY,
+      });
+      assertEquals(await left.get(entry.id), undefined);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("background index: an entry is put again as long as nobody knows whether its recording is there", async () => {
+  await using logs = await LogRecords.watch();
+  const entry = recording(1);
+  const gone = recording(2);
+  let looks = 0;
+  await using index = new BackgroundIndex(
+    async () => new KvRecordingIndex(await Deno.openKv(":memory:"), { key: KEY }),
+    {
+      ...QUICK,
+      isThere: ({ id }) => {
+        if (++looks <= 3) return Promise.reject(new Error("The disk does not answer"));
+        return Promise.resolve(id === entry.id);
+      },
+    },
+  );
+  await index.put(gone);
+  await index.put(entry);
+  await until(isDone(index), "all changes");
+  assertEquals((await index.find({}, 9)).entries.map(({ id }) => id), [entry.id]);
+  assertEquals([looks, logs.of("Cannot write to the index").length], [5, 1]);
+  assertEquals(index.status.dropped, 0);
 });

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertFalse, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { UnreadableIndexError } from "../../lib/storage/answering_kv.ts";
 import { FORMAT_KEY } from "../../lib/storage/index_keys.ts";
+import { KvRecordingIndex } from "../../lib/storage/kv_recording_index.ts";
 import { openRecordingIndex } from "../../lib/storage/open_recording_index.ts";
 import { recording } from "../helpers/index_entries.ts";
 import { LogRecords } from "../helpers/log_records.ts";
@@ -12,6 +14,15 @@ const OTHER_KEY = new Uint8Array(32).fill(2);
 const NUMBER = "tel:+4930123456789";
 const entry = recording(1, { participant: { ani: NUMBER } });
 const many = Array.from({ length: 500 }, (_, n) => recording(n));
+
+/** The tables that Deno KV makes. */
+const TABLES = ["migration_state", "data_version", "kv", "queue", "queue_running"];
+
+/** Changes a file of SQLite's, as anybody may who has the program. */
+function change(path: string, sql: string): void {
+  using database = new DatabaseSync(path);
+  database.exec(sql);
+}
 
 /** What all files in a folder have, as one text. */
 async function textOf(dir: TempDir): Promise<string> {
@@ -106,10 +117,37 @@ Deno.test("opening the index: a file that is broken, or none of an index, is mov
     },
     "another program's database": async (path) => {
       await Deno.remove(path);
-      using database = new DatabaseSync(path);
-      database.exec("CREATE TABLE kv (name TEXT); INSERT INTO kv VALUES ('index')");
-      database.exec("CREATE TABLE migration_state (name TEXT)");
+      change(path, "CREATE TABLE kv (name TEXT); INSERT INTO kv VALUES ('index')");
+      change(path, "CREATE TABLE migration_state (name TEXT)");
     },
+    "another program's database, intact": async (path) => {
+      await Deno.remove(path);
+      change(path, "CREATE TABLE places (url TEXT); INSERT INTO places VALUES ('https://a.b')");
+    },
+    "that of a KV of a later version": async (path) => {
+      await Deno.remove(path);
+      change(path, "CREATE TABLE migration_state (k INTEGER PRIMARY KEY, version INTEGER)");
+      change(path, "INSERT INTO migration_state VALUES (0, 999)");
+    },
+    "a view in the place of a table": (path) => {
+      change(path, "ALTER TABLE queue RENAME TO kept; CREATE VIEW queue AS SELECT * FROM kept");
+      return Promise.resolve();
+    },
+    "no count of changes": (path) => {
+      change(path, "DELETE FROM data_version");
+      return Promise.resolve();
+    },
+    ...Object.fromEntries(TABLES.map((table) => [`no ${table}`, (path: string) => {
+      change(path, `DROP TABLE ${table}`);
+      return Promise.resolve();
+    }])),
+    ...Object.fromEntries(["expiration_ms", "v_encoding"].map((column) => [
+      `no ${column}`,
+      (path: string) => {
+        change(path, `ALTER TABLE kv RENAME COLUMN ${column} TO other`);
+        return Promise.resolve();
+      },
+    ])),
     "a folder": async (path) => {
       await Deno.remove(path);
       await Deno.mkdir(path);
@@ -140,6 +178,19 @@ Deno.test("opening the index: a file that is broken, or none of an index, is mov
   }
 });
 
+Deno.test("opening the index: a database that nothing was written to is taken as it is", async () => {
+  await using logs = await LogRecords.watch();
+  await using dir = await TempDir.create();
+  const path = join(dir.path, "index.kv");
+  // Made by SQLite, and not empty.
+  change(path, "CREATE TABLE none (k INTEGER); DROP TABLE none");
+  assert((await Deno.stat(path)).size > 0);
+  using index = await openRecordingIndex({ place: { kind: "file", path }, key: KEY });
+  await index.put(entry);
+  assertEquals((await index.find({}, 9)).entries.length, 1);
+  assertEquals(logs.records, []);
+});
+
 Deno.test("opening the index: of those that were broken, one is kept", async () => {
   await using _logs = await LogRecords.watch();
   await using dir = await TempDir.create();
@@ -162,6 +213,28 @@ Deno.test("opening the index: where nothing can be written, it fails and leaves 
     openRecordingIndex({ place: { kind: "file", path: join(file, "index.kv") }, key: KEY })
   );
   assertEquals(await dir.files(), ["file"]);
+});
+
+Deno.test("opening the index: a file that gets damaged while it is open is closed by the first read that fails", async () => {
+  await using _logs = await LogRecords.watch();
+  await using dir = await TempDir.create();
+  const path = join(dir.path, "index.kv");
+  const place = { kind: "file", path } as const;
+  {
+    using index = await openRecordingIndex({ place, key: KEY });
+    await index.putAll(many);
+  }
+  const kv = await Deno.openKv(path);
+  using index = new KvRecordingIndex(kv, { key: KEY }, () => Promise.resolve(false));
+  const { size } = await Deno.stat(path);
+  {
+    using file = await Deno.open(path, { write: true });
+    for (let at = 0; at < size; at += 4096) await file.write(new Uint8Array(4096).fill(0x55));
+  }
+  await assertRejects(() => index.find({}, 9), UnreadableIndexError);
+  // Otherwise, Deno ends the process within a minute.
+  await assertRejects(() => kv.get(["any"]), Deno.errors.BadResource);
+  await assertRejects(() => index.find({}, 9), UnreadableIndexError);
 });
 
 /** A file that another program writes to, for as long as `release` is not called. */

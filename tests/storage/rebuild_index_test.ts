@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
+import { FileRecordingArchive } from "../../lib/storage/file_recording_archive.ts";
 import { KvRecordingIndex } from "../../lib/storage/kv_recording_index.ts";
 import { type RebuildCounts, rebuildIndex } from "../../lib/storage/rebuild_index.ts";
 import type { IndexedRecording } from "../../lib/storage/recording_index.ts";
-import { recording, START_MS } from "../helpers/index_entries.ts";
+import { metadataOf, recording, START_MS } from "../helpers/index_entries.ts";
 import { LogRecords } from "../helpers/log_records.ts";
+import { RecordedFiles } from "../helpers/recorded_files.ts";
 import { SmallArchive } from "../helpers/small_archive.ts";
 import { TempDir } from "../helpers/temp_dir.ts";
 import { allPages } from "./recording_index_suite.ts";
@@ -142,6 +144,52 @@ Deno.test("rebuilding: metadata that can't be read is told of, and all else goes
   assertEquals(counts, { ...NONE, recordings: 7, written: 5, unreadable: 2 });
   assertEquals(await rig.ids(), ids(some.filter((entry) => entry !== second)));
   assertEquals(logs.of("Cannot index the recording").length, 2);
+});
+
+Deno.test("rebuilding: files of metadata that are damaged are not taken for recordings that go on", async () => {
+  await using _logs = await LogRecords.watch();
+  await using recordings = await RecordedFiles.create();
+  using index = new KvRecordingIndex(await Deno.openKv(":memory:"), { key: KEY });
+  const json = (entry: IndexedRecording) => JSON.stringify(metadataOf(entry));
+  const whole = recording(1);
+  const messages = { ".jsonl": "{}\n" };
+  const damaged = {
+    "not JSON": { ...messages, ".json": "{" },
+    "nothing in it": { ...messages, ".json": "" },
+    "other JSON": { ...messages, ".json": '{"version":2}' },
+    "too long": { ...messages, ".json": json(whole) + " ".repeat(4 * 1024 * 1024) },
+    "no messages": { ".wav": "RIFF", ".json": "{" },
+  };
+  const running = { "just begun": messages, "with audio": { ...messages, ".wav.part": "RIFF" } };
+  await recordings.put(whole.id, { ...messages, ".json": json(whole) });
+  for (const [n, files] of [...Object.values(damaged), ...Object.values(running)].entries()) {
+    await recordings.put(recording(10 + n).id, files);
+  }
+  const archive = new FileRecordingArchive(recordings.folder);
+  for (const isThorough of [false, true]) {
+    const counts = await rebuildIndex(index, archive, { isThorough });
+    const written = isThorough ? 0 : 1;
+    assertEquals(counts, {
+      recordings: 8,
+      written,
+      removed: 0,
+      beingMade: 2,
+      unreadable: 5,
+      unreadableDays: 0,
+    });
+  }
+});
+
+Deno.test("rebuilding: a recording that ends while it is looked at is indexed", async () => {
+  await using rig = await Rig.make();
+  const { archive, index } = rig;
+  const entry = recording(1);
+  await archive.add({ ...entry, state: "recording" });
+  archive.onRead = async () => {
+    if (archive.reads === 1) await archive.add(entry);
+  };
+  assertEquals(await rebuildIndex(index, archive), { ...NONE, recordings: 1, written: 1 });
+  assertEquals(await index.get(entry.id), entry);
 });
 
 Deno.test("rebuilding: it can be ended, and what was done counts", async () => {

@@ -7,8 +7,9 @@
 import { getLogger } from "@logtape/logtape";
 import { setTimeout as wait } from "node:timers/promises";
 import type { AuditLog } from "../audit_log.ts";
-import type { RecordingArchive } from "../recording_archive.ts";
+import { isRecordingIn } from "../recording_archive.ts";
 import type { BackendStatus, OnRecovered, RecordingBackend } from "../recording_backend.ts";
+import type { RecordingEntry } from "../recording_index.ts";
 import type { ObjectStorage } from "./object_storage.ts";
 import { S3AuditLog } from "./s3_audit_log.ts";
 import { S3RecordingArchive } from "./s3_recording_archive.ts";
@@ -25,7 +26,7 @@ const DAY_MS = 24 * 3_600_000;
 /** Recordings in object storage. */
 export class BucketBackend implements RecordingBackend {
   readonly store: S3RecordingStore;
-  readonly archive: RecordingArchive;
+  readonly archive: S3RecordingArchive;
   readonly audit: AuditLog;
   /** What waits for storage has bounds of its own. */
   readonly mayBegin = true;
@@ -52,6 +53,11 @@ export class BucketBackend implements RecordingBackend {
       ],
       objectStorageBusySeconds: busySeconds,
     };
+  }
+
+  async has(id: string, state: RecordingEntry["state"]): Promise<boolean> {
+    // Segments: of one that was removed when it had just ended, its maker may store one more.
+    return await (state === "recording" ? this.archive.has(id) : isRecordingIn(this.archive, id));
   }
 
   /** Object storage refuses requests by a clock that is wrong: nothing is removed because of it. */

@@ -149,6 +149,11 @@ export class S3RecordingArchive implements RecordingArchive {
   }
 
   /** Whether there is one that has ended, or is being made. */
+  async has(id: string): Promise<boolean> {
+    const place = placeOf(id);
+    return place !== undefined && await this.#isThere(place);
+  }
+
   async #isThere(place: RecordingPlace): Promise<boolean> {
     if (await this.#client.head(this.#keys.of(place, ".json")) !== undefined) return true;
     for await (const _ of this.#client.list(this.#keys.base(place) + SEGMENTS)) return true;

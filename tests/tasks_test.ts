@@ -22,6 +22,7 @@ import {
   TemporaryFolder,
   wavData,
 } from "./helpers/program.ts";
+import { ScriptedServer } from "./client/scripted_server.ts";
 
 /** What the package `ws` asks the environment for when it is loaded. */
 const READ_BY_PACKAGES = ["WS_NO_BUFFER_UTIL", "WS_NO_UTF_8_VALIDATE"];
@@ -96,12 +97,14 @@ Deno.test("tasks: load writes no files", () => {
   assertEquals(taskFlags("load").filter((flag) => flag.startsWith("--allow-write")), []);
 });
 
-Deno.test("tasks: call writes only the file that --save-audio names, and only if it is new", async () => {
+Deno.test("tasks: call writes only the file that --save-audio names, if it is new, and has audio", async () => {
   await using folder = await TemporaryFolder.make();
   await Deno.writeTextFile(folder.join("mine.wav"), "mine");
-  const url = ["--url", "ws://127.0.0.1:9/", "--key", "nobody", "--retries", "0"];
+  const nobody = ["--url", "ws://127.0.0.1:9/"];
   const call = async (...args: string[]) => {
-    await using program = Program.call(folder.path, [...url, "--tone", ...args]);
+    const url = args.includes("--url") ? [] : nobody;
+    const all = [...url, "--key", "nobody", "--retries", "0", "--tone", ...args];
+    await using program = Program.call(folder.path, all);
     return (await program.ended(30_000)).code;
   };
   assertEquals(await call(), 1);
@@ -109,6 +112,13 @@ Deno.test("tasks: call writes only the file that --save-audio names, and only if
   assertEquals(await filesBelow(folder.path), ["mine.wav"]);
   assertEquals(await Deno.readTextFile(folder.join("mine.wav")), "mine");
   assertEquals(await call("--save-audio", "new.wav"), 1);
+  assertEquals(await filesBelow(folder.path), ["mine.wav"]);
+  await using server = new ScriptedServer((peer, message) => {
+    peer.answer(message);
+    if (message.type === "open") peer.raw(new Uint8Array(800));
+  });
+  const bot = ["--url", server.url.href, "--channels", "external", "--duration", "1"];
+  assertEquals(await call(...bot, "--save-audio", "new.wav"), 0);
   assertEquals(await filesBelow(folder.path), ["mine.wav", "new.wav"]);
 });
 

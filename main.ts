@@ -248,8 +248,7 @@ function recorderOf({ backend, library }: Storage): Recorder {
 function failedTries({ maxAuthFailuresPerMinute }: Settings): FailedTries {
   const limiter = new FailureLimiter({ perMinute: maxAuthFailuresPerMinute });
   return {
-    waitSeconds: (address) =>
-      limiter.isExhausted(address, performance.now()) ? limiter.retryAfterSeconds : 0,
+    retryAfterSeconds: limiter.retryAfterSeconds,
     fail: (address) => limiter.fail(address, performance.now()),
   };
 }

@@ -11,8 +11,8 @@ const log = getLogger(["audiohook", "api"]);
 
 /** Counts wrong tokens by address, so that guessing is not free. */
 export interface FailedTries {
-  /** Seconds until an address that was beyond may try again. */
-  readonly waitSeconds: (address: string) => number;
+  /** How long an address that is beyond has to wait for its next try, in seconds. */
+  readonly retryAfterSeconds: number;
   /** An address tried a wrong token. `reached`: that was one too many, and the first such. */
   readonly fail: (address: string) => "within" | "reached" | "beyond";
 }
@@ -50,12 +50,11 @@ export class AdminGate {
         address,
       });
     }
-    // Its time may be over in this very moment.
-    const seconds = Math.max(1, this.#tries.waitSeconds(address));
+    const { retryAfterSeconds } = this.#tries;
     return errorResponse(
       "too_many_failures",
-      `Too many wrong tokens from this address: try again in ${seconds} s`,
-      { "retry-after": String(seconds) },
+      `Too many wrong tokens from this address: try again in ${retryAfterSeconds} s`,
+      { "retry-after": String(retryAfterSeconds) },
     );
   }
 }

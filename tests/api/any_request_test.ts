@@ -7,7 +7,7 @@ import { API_ERRORS } from "../../lib/api/api_error.ts";
 import { createApi } from "../../lib/api/mod.ts";
 import { evaluateConditions } from "../../lib/api/preconditions.ts";
 import { parseRange } from "../../lib/api/byte_range.ts";
-import { ADMIN_TOKEN } from "../helpers/api_server.ts";
+import { ADMIN_TOKEN, ANY_TRIES } from "../helpers/api_server.ts";
 import { FolderArchive } from "../helpers/folder_archive.ts";
 import { LogRecords } from "../helpers/log_records.ts";
 import { MemoryIndex } from "../helpers/memory_index.ts";
@@ -38,7 +38,7 @@ Deno.test("any request: is answered as the table of errors says, and nothing is 
     archive,
     index,
     adminToken: ADMIN_TOKEN,
-    failedTries: { waitSeconds: () => 0, fail: () => "within" },
+    failedTries: ANY_TRIES,
     remove: () => Promise.resolve("on_hold"),
   });
 

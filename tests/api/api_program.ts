@@ -3,12 +3,11 @@
  * the data folder, and limits of the API as JSON. It says on which port it listens, and who it is.
  */
 import { join } from "node:path";
-import { createApi } from "../../lib/api/mod.ts";
 import { configureLogging } from "../../lib/config/logging.ts";
 import { Keyring } from "../../lib/protocol/keyring.ts";
 import { startServer } from "../../lib/server/mod.ts";
 import { DiskBackend, loadOrCreateIndexKey, RecordingLibrary } from "../../lib/storage/mod.ts";
-import { ADMIN_TOKEN } from "../helpers/api_server.ts";
+import { apiOf } from "../helpers/api_server.ts";
 import { API_KEY, SECRET } from "../helpers/wire_client.ts";
 
 const [dataDir = "", limits = "{}"] = Deno.args;
@@ -24,15 +23,7 @@ library.start();
 const server = startServer({
   keyring: await Keyring.create(new Map([[API_KEY, SECRET]])),
   apps: [],
-  routes: createApi({
-    archive: library.archive,
-    index: library.index,
-    adminToken: ADMIN_TOKEN,
-    failedTries: { waitSeconds: () => 0, fail: () => "within" },
-    remove: (id) => library.remove(id),
-    limits: JSON.parse(limits),
-    metrics: () => [],
-  }),
+  routes: apiOf(library, { limits: JSON.parse(limits), metrics: () => [] }),
 });
 const text = `port ${server.addr.port} process ${Deno.pid}\n`;
 Deno.stdout.writeSync(new TextEncoder().encode(text));

@@ -3,11 +3,10 @@
  * HTTP, from real storage, as it is put together by the server.
  */
 import { assertEquals } from "@std/assert";
-import { createApi } from "../../lib/api/mod.ts";
 import { Keyring } from "../../lib/protocol/keyring.ts";
 import { startServer } from "../../lib/server/mod.ts";
 import { DiskBackend, RecordingLibrary } from "../../lib/storage/mod.ts";
-import { ADMIN_TOKEN } from "../helpers/api_server.ts";
+import { ADMIN_TOKEN, apiOf } from "../helpers/api_server.ts";
 import { until, within } from "../helpers/deadline.ts";
 import { LogRecords } from "../helpers/log_records.ts";
 import { type FilesByExtension, RecordedFiles } from "../helpers/recorded_files.ts";
@@ -46,13 +45,7 @@ class Scene implements AsyncDisposable {
     const server = startServer({
       keyring: await Keyring.create(new Map()),
       apps: [],
-      routes: createApi({
-        archive: library.archive,
-        index: library.index,
-        adminToken: ADMIN_TOKEN,
-        failedTries: { waitSeconds: () => 0, fail: () => "within" },
-        remove: (id) => library.remove(id),
-      }),
+      routes: apiOf(library),
     });
     return new Scene(files, library, server);
   }

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { type ApiOptions, createApi, type Metric } from "../../lib/api/mod.ts";
-import { ADMIN_TOKEN } from "../helpers/api_server.ts";
+import { ADMIN_TOKEN, ANY_TRIES } from "../helpers/api_server.ts";
 import { FolderArchive } from "../helpers/folder_archive.ts";
 import { MemoryIndex } from "../helpers/memory_index.ts";
 
@@ -11,7 +11,7 @@ const OPTIONS: ApiOptions = {
   archive: new FolderArchive("nowhere"),
   index: new MemoryIndex(),
   adminToken: ADMIN_TOKEN,
-  failedTries: { waitSeconds: () => 0, fail: () => "within" },
+  failedTries: ANY_TRIES,
   remove: () => Promise.resolve("not_found"),
 };
 

@@ -1,11 +1,19 @@
 /**
  * A server with the API for recordings, for one test: over real HTTP, with recordings in a folder.
  */
-import { type ApiLimits, createApi, type RemoveOutcome } from "../../lib/api/mod.ts";
+import {
+  type Api,
+  type ApiLimits,
+  type ApiOptions,
+  createApi,
+  type FailedTries,
+  type RemoveOutcome,
+} from "../../lib/api/mod.ts";
 import { Keyring } from "../../lib/protocol/keyring.ts";
 import { type AudioHookServer, FailureLimiter, startServer } from "../../lib/server/mod.ts";
 import type { RecordingArchive } from "../../lib/storage/recording_archive.ts";
 import type { RecordingIndex } from "../../lib/storage/recording_index.ts";
+import type { RecordingLibrary } from "../../lib/storage/recording_library.ts";
 import { until, within } from "./deadline.ts";
 import { FolderArchive } from "./folder_archive.ts";
 import { MemoryIndex } from "./memory_index.ts";
@@ -14,6 +22,24 @@ import { TempDir } from "./temp_dir.ts";
 
 /** What clients of a test's API have to know. */
 export const ADMIN_TOKEN = "an-admin-token-of-some-40-characters-0123";
+
+/** Any number of wrong tokens. */
+export const ANY_TRIES: FailedTries = { retryAfterSeconds: 1, fail: () => "within" };
+
+/** The API for the recordings of a library. */
+export function apiOf(
+  library: RecordingLibrary,
+  more: Pick<ApiOptions, "limits" | "metrics"> = {},
+): Api {
+  return createApi({
+    archive: library.archive,
+    index: library.index,
+    adminToken: ADMIN_TOKEN,
+    failedTries: ANY_TRIES,
+    remove: (id) => library.remove(id),
+    ...more,
+  });
+}
 
 /** What a test wants of its server. */
 export interface ApiServerOptions {
@@ -54,8 +80,7 @@ export class ApiServer implements AsyncDisposable {
       index: options.index?.(index) ?? index,
       adminToken: ADMIN_TOKEN,
       failedTries: {
-        waitSeconds: (address) =>
-          limiter.isExhausted(address, performance.now()) ? limiter.retryAfterSeconds : 0,
+        retryAfterSeconds: limiter.retryAfterSeconds,
         fail: (address) => limiter.fail(address, performance.now()),
       },
       async remove(id): Promise<RemoveOutcome> {

@@ -22,10 +22,13 @@ import type { MessageExchange } from "./message_exchange.ts";
 import { RemoteProtocolError } from "./protocol_error.ts";
 import type { ServerMessage, ServerParameters } from "./server_messages.ts";
 import { type Paced, ServerPace, type ServerPaceLimits } from "./server_pace.ts";
-import { brokenByEntities, checkPlayed, mayFollowDisconnect, sectionOf } from "./server_rules.ts";
-
-/** What is an answer, or the end, and must never wait for its turn. */
-const UNPACED: readonly ServerMessage["type"][] = ["opened", "pong", "disconnect", "closed"];
+import {
+  brokenByEntities,
+  checkPlayed,
+  isPaced,
+  mayFollowDisconnect,
+  sectionOf,
+} from "./server_rules.ts";
 
 const IGNORED_UPDATE = {
   type: "advice",
@@ -189,7 +192,7 @@ export class ClientInbox {
 
   /** Whether the server has to say that, and at once: it is no fault of its pace (section 12). */
   #isDemanded(type: ServerMessage["type"]): boolean {
-    return UNPACED.includes(type) || type === "updated" && this.#unansweredUpdates > 0;
+    return !isPaced(type) || type === "updated" && this.#unansweredUpdates > 0;
   }
 
   /**

@@ -44,6 +44,14 @@ export function mayFollowDisconnect(type: string): boolean {
   return AFTER_DISCONNECT.includes(type);
 }
 
+/** What is an answer, or the end, and must never wait for its turn. */
+const UNPACED: readonly string[] = ["opened", "pong", "disconnect", "closed"];
+
+/** Whether a server can pace a type of message, so that too many are its fault (section 12). */
+export function isPaced(type: string): boolean {
+  return !UNPACED.includes(type);
+}
+
 /**
  * Makes sure that a binary frame of the server can be played (section 15).
  *

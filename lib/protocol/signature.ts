@@ -87,22 +87,6 @@ export async function createSignature(
     ["created", created],
   ]);
   if (expires !== undefined) parameters.set("expires", expires);
-  return await signParameters(request, secret, components, parameters);
-}
-
-/**
- * Signs a connection request with whatever parameters are given, in their order. What
- * {@linkcode createSignature} does not allow, such as to leave one out, tests a server.
- *
- * @throws {TypeError} if a component is unknown, listed twice, or not in the request
- * @throws {SerializeError} (of `structured-headers`) if a value can't be written in a header
- */
-export async function signParameters(
-  request: SignedRequest,
-  secret: Uint8Array,
-  components: readonly string[],
-  parameters: Map<string, BareItem>,
-): Promise<SignatureHeaders> {
   const signatureParams: InnerList = [components.map((name) => [name, new Map()]), parameters];
   const base = baseToSign(request, signatureParams);
   const key = await crypto.subtle.importKey(

@@ -17,6 +17,7 @@ import {
   takesPlayback,
 } from "../../protocol/mod.ts";
 import { describeProblem } from "../../protocol/schema_problem.ts";
+import { isPaced, mayFollowDisconnect } from "../../protocol/server_rules.ts";
 import { PERSONAL } from "./open_parameters.ts";
 
 /** A message of the server, as far as it could be read. */
@@ -30,13 +31,9 @@ export interface ServerText {
 /** Beyond that, a server only repeats itself. */
 const MAX_FAULTS = 20;
 
-/** After `disconnect`, nothing else comes (section 14). */
-const AFTER_DISCONNECT: readonly string[] = ["event", "pong", "closed"];
 /** Before `opened`, nothing else comes (section 6). */
 const BEFORE_OPENED: readonly string[] = ["opened", "disconnect", "closed"];
 
-/** What is an answer, and is never delayed. */
-const UNPACED: readonly string[] = ["opened", "pong", "disconnect", "closed"];
 /** As many messages at once are borne by every client. */
 const MAX_BURST = 30;
 
@@ -175,7 +172,7 @@ export class ServerRules {
   /** Whether the message may come now, and whether it acknowledges what it answers. */
   #order({ type, clientseq }: ServerText): void {
     if (this.#wasClosed) return this.#fault(`"${type}" after "closed", which is to be the last`);
-    if (this.#wasDisconnected && !AFTER_DISCONNECT.includes(type)) {
+    if (this.#wasDisconnected && !mayFollowDisconnect(type)) {
       this.#fault(`"${type}" after "disconnect"`);
     }
     const isKnown = Object.hasOwn(SERVER_PARAMETERS, type);
@@ -235,7 +232,7 @@ export class ServerRules {
 
   /** Section 12: the client answers 429 when more comes, or drops the session. */
   #pace({ type }: ServerText, nowMs: number): void {
-    if (UNPACED.includes(type)) return;
+    if (!isPaced(type)) return;
     this.#pacedMs.push(nowMs);
     if (this.#pacedMs.length <= MAX_BURST) return;
     const [firstMs = 0] = this.#pacedMs.splice(0, 1);

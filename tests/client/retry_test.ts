@@ -51,9 +51,7 @@ const RETRIED: Readonly<Record<string, (peer: RawPeer) => Promise<void>>> = {
     await peer.upgrade();
     await peer.until("open");
     await peer.say("disconnect", { reason: "error" });
-    await peer.until("close");
-    await peer.say("closed");
-    await peer.drain();
+    await peer.serve();
   },
   "disconnect with error, and the end of the connection": async (peer) => {
     await peer.openSession();
@@ -106,9 +104,7 @@ const goodbye = async (peer: RawPeer) => {
 const disconnect = (reason: string) => async (peer: RawPeer) => {
   await peer.openSession();
   await peer.say("disconnect", { reason });
-  await peer.until("close");
-  await peer.say("closed");
-  await peer.drain();
+  await peer.serve();
 };
 
 /** What is not retried, and how it ends. */
@@ -155,9 +151,7 @@ const NOT_RETRIED: Readonly<
     async fail(peer) {
       await peer.openSession();
       await peer.say("closed");
-      await peer.until("close");
-      await peer.say("closed");
-      await peer.drain();
+      await peer.serve();
     },
     failure: /section 13/,
   },
